@@ -1,0 +1,299 @@
+"""What travels between workflows and activities. References and small figures only, never a page's text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BOOK_ITEM = 0
+"""The one item of a book-scoped operation; pages count from 1."""
+
+
+class Contract(BaseModel):
+    """Frozen, and strict about names: a field that one side does not know is an error, not a loss."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProviderPolicy(Contract):
+    """How the calls of one provider are made: a row of `providers/queues.py` after the user's overrides."""
+
+    name: str
+    queue: str
+    batch_pages: int = 1
+    page_timeout_seconds: float
+    max_attempts: int
+    """Failed calls after which a page counts as failed; shutdowns and outages of ours do not count."""
+    retry_initial_seconds: float = 1.0
+    retry_maximum_seconds: float = 60.0
+
+
+class JobConfig(Contract):
+    """Everything that a plan may read, frozen by `resolve_job` and recorded in history."""
+
+    job: str
+    book_id: str
+    epoch: int
+    run_id: str
+    """Token of the lease: the run that acquired it."""
+    manifest: str
+    page_count: int
+    pages: str
+    """The pages asked for, as "1-20,35"."""
+    generation: int | None = None
+    """The generation that this job reads and writes (its first epoch, if it reads anew); None = the stored one of
+    each page and operation."""
+    ocr: str = "auto"
+    """'auto' = the text layer where it is good, else `image_ocr`; or the name of a provider for all pages."""
+    image_ocr: str = "tesseract"
+    second_opinion: str = "rapidocr"
+    """Provider that reads the pages of low confidence again; '' = none."""
+    second_opinion_below: float = 85.0
+    second_opinion_share: float = 0.05
+    language: str = "eng"
+    providers: dict[str, ProviderPolicy]
+    book_providers: dict[str, str] = Field(default_factory=dict)
+    """operation -> provider, for the operations that have a choice."""
+    range_pages: int = 50
+    first_range_pages: int = 30
+    open_ranges: int = 4
+    window: int = 20
+    metadata_pages: int = 20
+    contents_pages: int = 30
+    failing_pages: int = 20
+    """Failed pages that are named one by one in results; the rest is counted."""
+
+
+class WorkUnit(Contract):
+    """Work for one provider: some pages, or the book."""
+
+    operation: str
+    provider: str
+    pages: tuple[int, ...] = ()
+    """Physical pages; empty for a book-scoped operation."""
+    leaves: tuple[str, ...] = ()
+    """Leaf ids of the pages, in the same order."""
+    variant: str = ""
+    """The operation's own word for why this unit was planned ('second' opinion)."""
+    single: bool = False
+    """Planned alone after a transient failure: Temporal's policy retries it, and it alone can settle as failed."""
+    scope: str = ""
+    """Of a book-scoped unit: the pages that it reads, as "1-20"."""
+
+    @property
+    def items(self) -> tuple[int, ...]:
+        return self.pages or (BOOK_ITEM,)
+
+    def alone(self, page: int) -> WorkUnit:
+        """The same work for one of its pages."""
+        if not self.pages:
+            return self.model_copy(update={"single": True})
+        at = self.pages.index(page)
+        return self.model_copy(update={"pages": (page,), "leaves": self.leaves[at : at + 1], "single": True})
+
+
+class Failure(Contract):
+    """Why an item failed, in words for people."""
+
+    code: str
+    message: str
+
+
+class Outcome(Contract):
+    """What became of one item of a unit in the work activity."""
+
+    item: int
+    status: str
+    """'ok', 'permanent' or 'transient'."""
+    artifact: str = ""
+    """Fingerprint of what was published."""
+    inputs: str = ""
+    """Hash of what was read and chosen; stored beside the flag."""
+    generation: int = 0
+    failure: Failure | None = None
+    figures: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    """Small facts that plans need (confidence, quality of the text layer)."""
+
+
+class Attempt(Contract):
+    """One attempt of a unit that reached its provider; becomes a Metric."""
+
+    id: str
+    run_id: str
+    workflow_id: str
+    activity_id: str
+    attempt: int
+    provider: str
+    model: str = ""
+    prompt_hash: str = ""
+    at: str
+    queue_seconds: float
+    execution_seconds: float
+    read: int
+    cost_usd: float | None = 0.0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    outcome: str
+    error: str = ""
+    pages: tuple[int, ...] = ()
+
+
+class UnitInput(Contract):
+    """Argument of every work activity."""
+
+    book_id: str
+    epoch: int
+    manifest: str
+    page_count: int
+    generation: int | None
+    language: str
+    choice: str
+    """What the user chose for this operation, part of its `_inputs`."""
+    page_timeout_seconds: float
+    max_attempts: int
+    unit: WorkUnit
+
+
+class WorkResult(Contract):
+    """Answer of every work activity."""
+
+    outcomes: tuple[Outcome, ...]
+    attempts: tuple[Attempt, ...] = ()
+
+
+class SaveInput(Contract):
+    """Argument of every save activity: documents are written from what `result` refers to."""
+
+    book_id: str
+    epoch: int
+    manifest: str
+    unit: WorkUnit
+    result: WorkResult
+
+
+class SaveResult(Contract):
+    """Answer of every save activity."""
+
+    missing: tuple[int, ...] = ()
+    """Items whose artifact is gone or damaged: the driver plans the work again."""
+    refused: dict[int, Failure] = Field(default_factory=dict)
+    """Items whose document the database refuses."""
+    cost_usd: float = 0.0
+
+
+class UnitResult(Contract):
+    """What a unit came to after work and save: the argument of `Operation.handle_result`."""
+
+    unit: WorkUnit
+    done: dict[int, Outcome] = Field(default_factory=dict)
+    failed: dict[int, Failure] = Field(default_factory=dict)
+
+
+class LoadInput(Contract):
+    """Argument of `load_state`."""
+
+    config: JobConfig
+    operations: tuple[str, ...]
+    pages: str
+    """The pages of the range; of the whole scope for the job itself."""
+    leaves: bool
+    """Whether the leaf ids of the pages are wanted (a range needs them, the job does not)."""
+
+
+class LoadedState(Contract):
+    """What DefraDB says: per operation what is complete and current, plus each operation's own section."""
+
+    complete: dict[str, str]
+    """operation -> pages as "1-20,35"; "0" for a book-scoped operation that is complete."""
+    sections: dict[str, dict[str, str]] = Field(default_factory=dict)
+    leaves: dict[int, str] = Field(default_factory=dict)
+
+
+class FailedItem(Contract):
+    """One failed or blocked item in a result."""
+
+    page: int
+    operation: str
+    code: str
+    message: str
+
+
+class RangeInput(Contract):
+    """Argument of the PageRange workflow."""
+
+    config: JobConfig
+    pages: str
+    operations: tuple[str, ...]
+
+
+class RangeResult(Contract):
+    """What a range came to. Bounded: bitmaps as ranges, failures of its own pages."""
+
+    complete: dict[str, str]
+    failed: tuple[FailedItem, ...] = ()
+    blocked: dict[str, str] = Field(default_factory=dict)
+    stopped: str = ""
+    """Why the range stopped before it was settled; '' = it is settled."""
+    cost_usd: float = 0.0
+    sections: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+
+class OperationProgress(Contract):
+    """How far one operation is, in items: pages, or the one book."""
+
+    total: int
+    complete: int
+    failed: int = 0
+    blocked: int = 0
+    in_flight: int = 0
+
+
+class Progress(Contract):
+    """Answer of the `progress` query. Of a job: without what open ranges have done; ask those too."""
+
+    job: str
+    book_id: str = ""
+    state: str
+    reason: str = ""
+    pages: int = 0
+    operations: dict[str, OperationProgress] = Field(default_factory=dict)
+    open_ranges: tuple[str, ...] = ()
+    """Workflow ids of the ranges that are open."""
+    failed: tuple[FailedItem, ...] = ()
+    cost_usd: float = 0.0
+
+
+class JobResult(Contract):
+    """Result of a job."""
+
+    job: str
+    book_id: str
+    state: str
+    """'complete' or 'complete_with_gaps'."""
+    pages: int
+    pages_complete: int
+    operations: dict[str, OperationProgress]
+    failed: tuple[FailedItem, ...] = ()
+    """At most `failing_pages` of them by name."""
+    failed_count: int = 0
+    cost_usd: float = 0.0
+
+
+class ResolveInput(Contract):
+    """Argument of `resolve_job`."""
+
+    job: str
+    input: dict[str, Any]
+    """The validated input of the job."""
+    workflow_id: str
+    first_run_id: str
+    run_id: str
+
+
+class LeaseInput(Contract):
+    """Argument of `release_lease` and `renew_lease`."""
+
+    book_id: str
+    run_id: str
+    epoch: int

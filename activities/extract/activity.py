@@ -1,0 +1,96 @@
+"""Work and save of `extract`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pydantic_core
+from temporalio import activity
+
+from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
+from activities.extract.operation import EXTRACT, extract_inputs
+from activities.operation import stored_generation
+from activities.save import Loaded, save, update_pages
+from activities.services import Services
+from activities.work import Item, Produced, work
+from providers.artifacts import Request
+from providers.pdf import PdfReader
+from providers.source import Manifest
+from schemas.documents import Document, Page
+from schemas.store import Written
+
+REVISION = 1
+"""Of what is looked at; a change makes new artifacts where pages are extracted again."""
+
+
+class ExtractActivities:
+    """Looks at leaves in the PDF process, saves their pages."""
+
+    def __init__(self, services: Services, pdf: PdfReader) -> None:
+        self.services = services
+        self.pdf = pdf
+
+    @activity.defn(name=EXTRACT.work_activity)
+    async def extract_pages(self, job: UnitInput) -> WorkResult:
+        """Geometry, rotation, image hash and quality of the text layer of each leaf."""
+
+        async def items() -> Sequence[Item]:
+            manifest = await self.services.manifest(job.manifest)
+            documents = await self.services.pages(job.book_id, job.unit.pages, job.unit.leaves)
+            return [self._item(job, manifest, page, documents.get(page)) for page in job.unit.pages]
+
+        return await work(self.services, job, items)
+
+    def _item(self, job: UnitInput, manifest: Manifest, page: int, document: Page | None) -> Item:
+        leaf = self.services.leaf(manifest, job.book_id, page, document)
+        generation = stored_generation(document, EXTRACT.name, job.generation)
+        part, index = manifest.leaf(page) if document is None else (document.part or 0, document.index or 0)
+
+        async def call() -> Produced:
+            facts = await self.pdf.leaf(leaf, job.page_timeout_seconds)
+            body = facts.model_dump() | {"part": part, "index": index, "region": leaf.region, "page": page}
+            return Produced(pydantic_core.to_json(body))
+
+        return Item(
+            item=page,
+            request=Request(
+                operation=EXTRACT.name,
+                provider=job.unit.provider,
+                model=f"pymupdf/{REVISION}",
+                parameters={"index": index, "region": leaf.region, "page": page},
+                inputs=(manifest.parts[part].sha256,),
+                generation=generation,
+            ),
+            inputs=extract_inputs(job.manifest, page, generation),
+            call=call,
+            figures=lambda body: {"text_layer": str(pydantic_core.from_json(body)["text_layer"])},
+        )
+
+    @activity.defn(name=EXTRACT.save_activity)
+    async def save_pages(self, job: SaveInput) -> SaveResult:
+        """Page documents: made as stubs where they are new, then filled."""
+
+        async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
+            facts = {item.key: pydantic_core.from_json(item.body) for item in items}
+            await self.services.store.stub(
+                Page,
+                [
+                    {
+                        "key": key,
+                        "book_key": job.book_id,
+                        "part": fact["part"],
+                        "index": fact["index"],
+                        "region": fact["region"],
+                    }
+                    for key, fact in facts.items()
+                ],
+            )
+            return await update_pages(self.services, job, items, lambda item: _fields(facts[item.key]))
+
+        return await save(self.services, job, write, Page)
+
+
+def _fields(facts: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("page", "width", "height", "rotation", "image_hash", "text_layer", "text_layer_reason")
+    return {name: facts[name] for name in names}

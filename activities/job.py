@@ -1,0 +1,317 @@
+"""Activities of a job itself: resolve its source and configuration, load state, renew and release the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.beat import beating
+from activities.contracts import BOOK_ITEM, JobConfig, LeaseInput, LoadedState, LoadInput, ProviderPolicy, ResolveInput
+from activities.operation import Records, Scope
+from activities.registry import OPERATIONS
+from activities.services import Services
+from activities.state import JobState
+from activities.work import as_application_error
+from providers.importing import import_source
+from providers.pdf import PdfReader
+from providers.source import Manifest
+from schemas.documents import Book, Document, Lease, OcrResult, Page, ToC
+from schemas.errors import (
+    BadInput,
+    LanguageMissing,
+    LeaseHeld,
+    LeaseLost,
+    ShelfError,
+    SourceNotAllowed,
+    SourceNotFound,
+)
+from schemas.keys import book_key, leaf_id, page_key, toc_key
+from schemas.pagespec import format_pages, parse_pages
+from schemas.store import Update, digest, op_id
+
+SOURCE = "source"
+"""The 'operation' that owns the fields of a Book that follow from its source."""
+
+BOOK_PROVIDERS = {
+    "extract": "pdf",
+    "blend": "vote",
+    "label_read": "rules",
+    "label": "rules",
+    "metadata": "rules",
+    "toc_find": "rules",
+    "toc_extract": "rules",
+}
+"""Who does each operation without a model."""
+
+WAIT_FIRST_SECONDS = 30.0
+WAIT_LONGEST_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A resolved source."""
+
+    book_id: str
+    fingerprint: str
+    manifest: Manifest
+
+
+class JobActivities:
+    """What a job needs besides its operations."""
+
+    def __init__(self, services: Services, pdf: PdfReader) -> None:
+        self.services = services
+        self.pdf = pdf
+
+    @activity.defn
+    async def resolve_job(self, job: ResolveInput) -> JobConfig:
+        """Source into the artifact store, lease, Book document, and the configuration that the job is frozen to.
+
+        Raises ApplicationError with BadSource, SourceNotFound, SourceNotAllowed, BadInput, LanguageMissing or LeaseHeld
+        as type; LeaseHeld is retryable if the job waits."""
+        try:
+            async with beating():
+                return await self._resolve(job)
+        except LeaseHeld as error:
+            attempt = activity.info().attempt
+            delay = min(WAIT_FIRST_SECONDS * 2 ** (attempt - 1), WAIT_LONGEST_SECONDS)
+            raise ApplicationError(
+                str(error),
+                error.exit_code,
+                type="LeaseHeld",
+                non_retryable=not job.input.get("wait"),
+                next_retry_delay=timedelta(seconds=delay),
+            ) from None
+        except ShelfError as error:
+            raise as_application_error(error) from None
+
+    async def _resolve(self, job: ResolveInput) -> JobConfig:
+        source = await self._source(job.input)
+        count = source.manifest.page_count
+        pages = parse_pages(str(job.input.get("pages") or f"1-{count}"), count)
+        ocr = str(job.input.get("ocr", "auto"))
+        language = str(job.input.get("language") or self.services.language)
+        second = self._second_opinion(job.input, language)
+        image_ocr = self.services.image_ocr
+        for name in {image_ocr if ocr == "auto" else ocr}:
+            self._reader(name).model(language)
+        epoch = await self._lease(source.book_id, job)
+        await self._book(source, epoch)
+        names = {*BOOK_PROVIDERS.values(), "text-layer", image_ocr, *([second] if second else [])}
+        if ocr != "auto":
+            names.add(ocr)
+        return JobConfig(
+            job=job.job,
+            book_id=source.book_id,
+            epoch=epoch,
+            run_id=job.run_id,
+            manifest=source.fingerprint,
+            page_count=count,
+            pages=format_pages(pages),
+            generation=epoch if job.input.get("fresh") else None,
+            ocr=ocr,
+            image_ocr=image_ocr,
+            second_opinion=second,
+            second_opinion_below=self.services.second_opinion_below,
+            second_opinion_share=self.services.second_opinion_share,
+            language=language,
+            providers={name: self._policy(name) for name in sorted(names)},
+            book_providers=BOOK_PROVIDERS,
+        )
+
+    async def _source(self, given: dict[str, Any]) -> Source:
+        fingerprint = given.get("manifest")
+        if given.get("book_id"):
+            book_id = str(given["book_id"])
+            book = (await self.services.store.get(Book, [book_id], ["source_manifest"])).get(book_id)
+            if book is None or not book.source_manifest:
+                raise BadInput(f"There is no book {book_id!r}.", "See `shelf books` for those there are.")
+            return Source(book_id, book.source_manifest, await self.services.manifest(book.source_manifest))
+        if fingerprint is None:
+            paths = self._allowed(given["source"])
+            fingerprint, manifest = await import_source(self.pdf, self.services.artifacts, paths)
+        else:
+            manifest = await self.services.manifest(str(fingerprint))
+        return Source(book_key(manifest.name, [part.sha256 for part in manifest.parts]), str(fingerprint), manifest)
+
+    def _allowed(self, given: str | Sequence[str]) -> list[Path]:
+        """Existing paths below the roots that the worker may read; relative ones are looked up in each root."""
+        roots = [root.resolve() for root in self.services.source_roots]
+        found = []
+        for name in [given] if isinstance(given, str) else given:
+            path = Path(name)
+            candidates = [path] if path.is_absolute() else [root / path for root in roots]
+            inside = [
+                candidate.resolve()
+                for candidate in candidates
+                if any(candidate.resolve().is_relative_to(root) for root in roots)
+            ]
+            if not inside:
+                raise SourceNotAllowed(
+                    f"{name} lies outside the folders that the worker may read ({', '.join(map(str, roots))}).",
+                    "Move it there, name its folder in SHELF_SOURCE_ROOTS, or use `shelf process`.",
+                )
+            existing = [candidate for candidate in inside if candidate.exists()]
+            if not existing:
+                raise SourceNotFound(f"{name} does not exist below {', '.join(map(str, roots))}.", "Check the path.")
+            found.append(existing[0])
+        return found
+
+    def _reader(self, name: str) -> Any:
+        readers = sorted(provider for provider in self.services.providers if self.services.queues[provider].reads_pages)
+        if name not in readers:
+            raise BadInput(f"There is no OCR provider {name!r}.", f"Known: {', '.join(readers)}.")
+        return self.services.providers[name]
+
+    def _second_opinion(self, given: dict[str, Any], language: str) -> str:
+        """The provider asked for, or the configured one where it knows the language; '' for none."""
+        asked = given.get("second_opinion")
+        name = self.services.second_opinion if asked is None else str(asked)
+        if not name:
+            return ""
+        try:
+            self._reader(name).model(language)
+        except LanguageMissing:
+            if asked is not None:
+                raise
+            return ""
+        return name
+
+    def _policy(self, name: str) -> ProviderPolicy:
+        row = self.services.queues[name]
+        return ProviderPolicy(
+            name=row.name,
+            queue=row.queue,
+            batch_pages=row.batch_pages,
+            page_timeout_seconds=row.page_timeout_seconds,
+            max_attempts=row.max_attempts,
+            retry_initial_seconds=row.retry_initial_seconds,
+            retry_maximum_seconds=row.retry_maximum_seconds,
+        )
+
+    async def _lease(self, book_id: str, job: ResolveInput) -> int:
+        """Take the book, if nobody alive holds it. Raises LeaseHeld."""
+        store = self.services.store
+        while True:
+            lease = (await store.get(Lease, [book_id])).get(book_id)
+            expected = (lease.epoch if lease is not None else None) or 0
+            if lease is not None and lease.workflow_id and lease.run_id != job.run_id:
+                same_chain = lease.workflow_id == job.workflow_id and lease.first_run_id == job.first_run_id
+                if not same_chain and await self.services.alive(lease.workflow_id, lease.first_run_id or ""):
+                    raise LeaseHeld(
+                        f"Book {book_id} is being worked on by {lease.workflow_id}.",
+                        f"Watch it with `shelf watch {book_id}`, or start with --wait.",
+                    )
+            if lease is not None and lease.run_id == job.run_id and lease.workflow_id == job.workflow_id:
+                # My own token: an earlier attempt of this activity, whose answer was lost, took it.
+                return expected
+            epoch = await store.acquire_lease(book_id, job.workflow_id, job.first_run_id, job.run_id, expected)
+            if epoch is not None:
+                return epoch
+
+    async def _book(self, source: Source, epoch: int) -> None:
+        await self.services.store.stub(Book, [{"key": source.book_id}])
+        update = Update(
+            source.book_id,
+            {
+                "source_name": source.manifest.name,
+                "source_manifest": source.fingerprint,
+                "page_count": source.manifest.page_count,
+            },
+            {"complete": True, "inputs": digest(source.fingerprint)[:16], "error": None},
+            op_id(epoch, SOURCE, 1, source.fingerprint),
+        )
+        await self.services.store.update(Book, SOURCE, epoch, 1, [update])
+
+    @activity.defn
+    async def load_state(self, job: LoadInput) -> LoadedState:
+        """What is complete and current in the database, for these operations and pages."""
+        try:
+            async with beating():
+                return await self._load(job)
+        except ShelfError as error:
+            raise as_application_error(error) from None
+
+    async def _load(self, job: LoadInput) -> LoadedState:
+        services = self.services
+        book_id = job.config.book_id
+        pages = tuple(parse_pages(job.pages))
+        manifest = await services.manifest(job.config.manifest)
+        operations = [OPERATIONS[name] for name in job.operations]
+        book: Document | None = None
+        toc: Document | None = None
+        results: dict[str, OcrResult] = {}
+        leaves: dict[int, str] = {}
+        if job.leaves:
+            leaves = {page: leaf_id(*manifest.leaf(page)) for page in pages}
+            keys = [page_key(book_id, leaf) for leaf in leaves.values()]
+            fields = [name for name in Page.model_fields if name != "text"] + _flag_names(Page)
+            found = await services.store.get(Page, keys, fields)
+            documents = {page: found[key] for page, key in zip(leaves, keys, strict=True) if key in found}
+            wanted = [key for document in documents.values() for key in document.ocr_results or ()]
+            if wanted:
+                results = await services.store.get(OcrResult, wanted, ["provider", "confidence"])
+        else:
+            documents = await services.book_pages(book_id)
+            book = (await services.store.get(Book, [book_id])).get(book_id)
+            toc = (await services.store.get(ToC, [toc_key(book_id)])).get(toc_key(book_id))
+        state = JobState(config=job.config, pages=pages, leaves=leaves, own=job.operations)
+        records = Records(documents, book, toc, results)
+        for operation in operations:
+            operation.load(state, records)
+        return LoadedState(
+            complete={
+                operation.name: (
+                    format_pages(state.of(operation.name).complete)
+                    if operation.scope is Scope.PAGE
+                    else "0" * (BOOK_ITEM in state.of(operation.name).complete)
+                )
+                for operation in operations
+            },
+            sections={
+                operation.name: state.of(operation.name).section
+                for operation in operations
+                if state.of(operation.name).section
+            },
+            leaves=leaves,
+        )
+
+    @activity.defn
+    async def renew_lease(self, job: LeaseInput) -> int:
+        """The next epoch for the same holder. Raises ApplicationError LeaseLost where another job has the book."""
+        try:
+            lease = (await self.services.store.get(Lease, [job.book_id])).get(job.book_id)
+            if lease is None or lease.run_id != job.run_id:
+                raise LeaseLost(f"Book {job.book_id} was taken by another job while this one was paused.")
+            if lease.epoch == job.epoch + 1:
+                return job.epoch + 1
+            epoch = await self.services.store.acquire_lease(
+                job.book_id, lease.workflow_id or "", lease.first_run_id or "", job.run_id, job.epoch
+            )
+            if epoch is None:
+                raise LeaseLost(f"Book {job.book_id} was taken by another job while this one was paused.")
+            return epoch
+        except ShelfError as error:
+            raise as_application_error(error) from None
+
+    @activity.defn
+    async def release_lease(self, job: LeaseInput) -> None:
+        """Free the book, if this run still holds it."""
+        try:
+            await self.services.store.release_lease(job.book_id, job.run_id, job.epoch)
+        except ShelfError as error:
+            raise as_application_error(error) from None
+
+
+def _flag_names(kind: type[Document]) -> list[str]:
+    return [
+        f"{operation}_{name}"
+        for operation in kind.operations
+        for name in ("complete", "inputs", "generation", "artifact", "error")
+    ]

@@ -1,0 +1,109 @@
+"""Work and save of `label`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pydantic_core
+from temporalio import activity
+
+from activities.book import BookRecords, update_book
+from activities.contracts import BOOK_ITEM, SaveInput, SaveResult, UnitInput, WorkResult
+from activities.label.operation import LABEL, label_inputs
+from activities.operation import stored_generation
+from activities.save import RESULT, Loaded, save
+from activities.services import Services
+from activities.work import Item, Produced, work
+from providers.artifacts import Request
+from providers.pdf import PdfReader
+from providers.rules import REVISION
+from providers.rules.labels import sequence
+from schemas.documents import Book, Document, Page
+from schemas.store import Update, Written, op_id
+
+PAGES_A_REQUEST = 25
+"""Of one guarded update (facts/defradb.md 5)."""
+
+
+class LabelActivities:
+    """Infers the sequence from all proposals, saves the pages that changed."""
+
+    def __init__(self, services: Services, pdf: PdfReader) -> None:
+        self.services = services
+        self.pdf = pdf
+
+    @activity.defn(name=LABEL.work_activity)
+    async def infer_labels(self, job: UnitInput) -> WorkResult:
+        """The printed numbers as one sequence over all pages that are known."""
+
+        async def items() -> Sequence[Item]:
+            records = await BookRecords.read(self.services, job.book_id)
+            generation = stored_generation(records.book, LABEL.name, job.generation)
+            artifacts = records.artifacts("label_read")
+
+            async def call() -> Produced:
+                proposals = await records.proposals()
+                facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
+                pages = range(1, job.page_count + 1)
+                labels = await asyncio.to_thread(
+                    sequence, [proposals.get(page) for page in pages], facts.page_labels or None
+                )
+                leaves = {page: document.key for page, document in records.pages.items()}
+                body = [
+                    {"page": page, "key": leaves[page], **label.model_dump()}
+                    for page, label in zip(pages, labels, strict=True)
+                    if page in leaves and page in proposals
+                ]
+                return Produced(pydantic_core.to_json(body), model=f"rules/{REVISION}")
+
+            return [
+                Item(
+                    item=BOOK_ITEM,
+                    request=Request(
+                        operation=LABEL.name,
+                        provider=job.unit.provider,
+                        model=f"rules/{REVISION}",
+                        parameters={"pages": job.page_count},
+                        inputs=(job.manifest, *(f"{page}:{artifact}" for page, artifact in artifacts.items())),
+                        generation=generation,
+                    ),
+                    inputs=label_inputs(records.pages, job.choice, generation),
+                    call=call,
+                )
+            ]
+
+        return await work(self.services, job, items)
+
+    @activity.defn(name=LABEL.save_activity)
+    async def save_labels(self, job: SaveInput) -> SaveResult:
+        """Label, header and type of the pages that changed; the book's flag last."""
+
+        async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
+            item = items[0]
+            rows = pydantic_core.from_json(item.body)
+            mark = op_id(job.epoch, LABEL.name, RESULT, item.outcome.artifact)
+            # The flag's inputs and artifact cover the whole book; on a page they would change with every other page
+            # and write a commit to each, so pages carry the flag alone.
+            page_flags = {"complete": True, "error": None}
+            written: list[tuple[type[Document], Written, str]] = []
+            for at in range(0, len(rows), PAGES_A_REQUEST):
+                updates = [
+                    Update(
+                        row["key"],
+                        {
+                            "label": row["label"],
+                            "label_inferred": row["inferred"],
+                            "running_header": row["running_header"],
+                            "page_type": row["page_type"],
+                        },
+                        page_flags,
+                        mark,
+                    )
+                    for row in rows[at : at + PAGES_A_REQUEST]
+                ]
+                results = await self.services.store.update(Page, LABEL.name, job.epoch, RESULT, updates)
+                written += [(Page, result, mark) for result in results]
+            return written + await update_book(self.services, job, item, Book, job.book_id, {})
+
+        return await save(self.services, job, write, Book)

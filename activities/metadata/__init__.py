@@ -1,0 +1,1 @@
+"""metadata: title, authors, publisher, place, year, ISBN, language, each with its evidence."""

@@ -1,0 +1,1 @@
+"""ocr: one OcrResult per leaf and provider; pages of low confidence get a second opinion."""

@@ -1,0 +1,216 @@
+"""The Operation interface of the ADR, and the planning that most operations share.
+
+An operation plans and records; it calls nothing. Plans are pure and deterministic: they run inside workflows, read
+JobState and the frozen JobConfig, and know no other operation, only flags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+from activities.contracts import BOOK_ITEM, UnitResult, WorkUnit
+from activities.state import JobState
+from schemas.documents import Document
+from schemas.pagespec import format_pages
+from schemas.store import digest
+
+
+class Scope(StrEnum):
+    """What an operation's items are."""
+
+    PAGE = "page"
+    """Its items are pages; runs in a page range."""
+    BOOK = "book"
+    """Its one item is the book; runs in the job itself."""
+
+
+class Records:
+    """What `load_state` read from the database, for `Operation.load`: documents by physical page."""
+
+    def __init__(
+        self,
+        pages: Mapping[int, Document],
+        book: Document | None,
+        toc: Document | None,
+        ocr_results: Mapping[str, Document],
+    ) -> None:
+        self.pages = pages
+        self.book = book
+        self.toc = toc
+        self.ocr_results = ocr_results
+
+
+class Operation:
+    """A reusable unit of work that mutates schemas. Subclasses are stateless: one instance serves all jobs."""
+
+    name: ClassVar[str]
+    scope: ClassVar[Scope]
+    target_schemas: ClassVar[tuple[type[Document], ...]]
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Flags that it reads. A page-scoped operation reads the same page's flag; a book-scoped one the flags of the
+    pages in `reads`, or the book's."""
+    work_activity: ClassVar[str]
+    save_activity: ClassVar[str]
+    title: ClassVar[str] = ""
+    """What it does, in a few words, for the Temporal UI and the docs."""
+
+    @property
+    def completes(self) -> str:
+        """The flag that it sets: its name."""
+        return self.name
+
+    # The ADR's members ------------------------------------------------------------------------------------------
+
+    def create_work_units(self, state: JobState) -> list[WorkUnit]:
+        """Units for what is ready and neither settled nor planned."""
+        raise NotImplementedError
+
+    def handle_result(self, state: JobState, result: UnitResult) -> list[WorkUnit]:
+        """Record the result; return follow-up units."""
+        own = state.of(self.name)
+        own.complete.update(result.done)
+        own.failed.update(result.failed)
+        return []
+
+    def is_complete(self, state: JobState) -> bool:
+        """Every item in scope is settled."""
+        own = state.of(self.name)
+        return all(own.settled(item) for item in self.items(state))
+
+    # What the driver and the activities ask besides ---------------------------------------------------------------
+
+    def items(self, state: JobState) -> tuple[int, ...]:
+        """The items in scope: the pages, or the book."""
+        return state.pages if self.scope is Scope.PAGE else (BOOK_ITEM,)
+
+    def reads(self, state: JobState) -> tuple[int, ...]:
+        """Of a book-scoped operation: the pages that it reads."""
+        return state.pages
+
+    def provider(self, state: JobState) -> str:
+        """Name of the provider that does the work."""
+        return state.config.book_providers[self.name]
+
+    def choice(self, state: JobState) -> str:
+        """What the user chose, as a hash; part of `_inputs`, so that another choice makes the flag stale."""
+        return digest([self.provider(state)])[:16]
+
+    def blockers(self, state: JobState, item: int) -> str:
+        """The flag that keeps the item from ever becoming ready: settled but not complete; '' if none."""
+        for flag, scope in self._requirements(state):
+            if scope is Scope.BOOK or item != BOOK_ITEM:
+                if state.settled(flag, item) and not state.complete(flag, item):
+                    return flag
+            else:
+                pages = self.reads(state)
+                if all(state.settled(flag, page) for page in pages) and not any(
+                    state.complete(flag, page) for page in pages
+                ):
+                    return flag
+        return ""
+
+    def ready(self, state: JobState, item: int) -> bool:
+        """All that it reads is there. A book-scoped operation starts when the pages that it reads are settled."""
+        for flag, scope in self._requirements(state):
+            if scope is Scope.BOOK or item != BOOK_ITEM:
+                if not state.complete(flag, item):
+                    return False
+            else:
+                pages = self.reads(state)
+                if not all(state.settled(flag, page) for page in pages):
+                    return False
+                if not any(state.complete(flag, page) for page in pages):
+                    return False
+        return True
+
+    def load(self, state: JobState, records: Records) -> None:
+        """Fill `state.of(self.name)` from documents: complete = the flag is set and its inputs are today's."""
+        raise NotImplementedError
+
+    def _requirements(self, state: JobState) -> list[tuple[str, Scope]]:
+        return [(flag, FLAG_SCOPES[flag]) for flag in self.requires]
+
+
+FLAG_SCOPES: dict[str, Scope] = {}
+"""flag -> scope of the operation that sets it; filled by the registry."""
+
+
+class PageOperation(Operation):
+    """Plans its pages in batches of the provider's size."""
+
+    scope = Scope.PAGE
+    linger: ClassVar[bool] = True
+    """Wait until a whole batch is ready (or nothing more is coming): half-empty batches cost an activity each."""
+
+    def create_work_units(self, state: JobState) -> list[WorkUnit]:
+        own = state.of(self.name)
+        ready = [
+            page
+            for page in state.pages
+            if not own.settled(page) and page not in own.planned and self.ready(state, page)
+        ]
+        if not ready:
+            return []
+        provider = self.provider(state)
+        size = state.config.providers[provider].batch_pages
+        units = self.batches(state, provider, ready, size)
+        if (
+            self.linger
+            and not state.flush
+            and own.complete | own.planned
+            and len(units[-1].pages) < size
+            and self._more_to_come(state)
+        ):
+            units.pop()
+        return units
+
+    def batches(self, state: JobState, provider: str, pages: list[int], size: int, variant: str = "") -> list[WorkUnit]:
+        """Units of at most `size` pages, in page order."""
+        return [
+            WorkUnit(
+                operation=self.name,
+                provider=provider,
+                pages=tuple(chunk),
+                leaves=tuple(state.leaves[page] for page in chunk),
+                variant=variant,
+            )
+            for chunk in (pages[at : at + size] for at in range(0, len(pages), size))
+        ]
+
+    def _more_to_come(self, state: JobState) -> bool:
+        return any(not state.settled(flag, page) for flag in self.requires for page in state.pages)
+
+
+class BookOperation(Operation):
+    """Plans one unit for the book when the pages that it reads are settled."""
+
+    scope = Scope.BOOK
+
+    def create_work_units(self, state: JobState) -> list[WorkUnit]:
+        own = state.of(self.name)
+        if own.settled(BOOK_ITEM) or BOOK_ITEM in own.planned or not self.ready(state, BOOK_ITEM):
+            return []
+        return [WorkUnit(operation=self.name, provider=self.provider(state), scope=format_pages(self.reads(state)))]
+
+
+def current(document: Document | None, operation: str, inputs: str) -> bool:
+    """The flag is set and was set for these inputs."""
+    return (
+        document is not None
+        and document.flag(operation, "complete") is True
+        and (document.flag(operation, "inputs") == inputs)
+    )
+
+
+def generation(document: Document | None, operation: str, state: JobState) -> int:
+    """The generation that this job reads: its own if it reads anew, else the stored one."""
+    return stored_generation(document, operation, state.config.generation)
+
+
+def stored_generation(document: Document | None, operation: str, asked: int | None) -> int:
+    """The generation that was asked for, else the one that the document was made with, else 0."""
+    if asked is not None:
+        return asked
+    return int((document.flag(operation, "generation") if document is not None else 0) or 0)

@@ -1,0 +1,1 @@
+"""toc_extract: the entries of the contents, each verified on its page."""

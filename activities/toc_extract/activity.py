@@ -1,0 +1,113 @@
+"""Work and save of `toc_extract`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pydantic_core
+from temporalio import activity
+
+from activities.book import BookRecords, update_book
+from activities.contracts import BOOK_ITEM, SaveInput, SaveResult, UnitInput, WorkResult
+from activities.operation import stored_generation
+from activities.save import RESULT, Loaded, save
+from activities.services import Services
+from activities.toc_extract.operation import TOC_EXTRACT, toc_extract_inputs
+from activities.work import Item, Produced, work
+from providers.artifacts import Request
+from providers.pdf import PdfReader
+from providers.rules import REVISION
+from providers.rules.contents import Entry, extract
+from schemas.documents import Document, ToC, TocEntry
+from schemas.keys import toc_entry_key, toc_key
+from schemas.store import Written, digest, op_id
+
+
+class TocExtractActivities:
+    """Extracts entries, saves them as a set."""
+
+    def __init__(self, services: Services, pdf: PdfReader) -> None:
+        self.services = services
+        self.pdf = pdf
+
+    @activity.defn(name=TOC_EXTRACT.work_activity)
+    async def extract_contents(self, job: UnitInput) -> WorkResult:
+        """Entries from the contents pages and the outline, each verified on its page."""
+
+        async def items() -> Sequence[Item]:
+            records = await BookRecords.read(self.services, job.book_id)
+            generation = stored_generation(records.toc, TOC_EXTRACT.name, job.generation)
+
+            async def call() -> Produced:
+                facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
+                contents = await records.readings(list((records.toc.pages if records.toc else None) or ()))
+                proposals = await records.proposals()
+                labels = {page: document.label for page, document in sorted(records.pages.items())}
+                entries: Sequence[Entry] = await asyncio.to_thread(
+                    extract, contents, facts.outline, labels, sorted(proposals.items())
+                )
+                return Produced(
+                    pydantic_core.to_json([entry.model_dump() for entry in entries]), model=f"rules/{REVISION}"
+                )
+
+            return [
+                Item(
+                    item=BOOK_ITEM,
+                    request=Request(
+                        operation=TOC_EXTRACT.name,
+                        provider=job.unit.provider,
+                        model=f"rules/{REVISION}",
+                        parameters={},
+                        inputs=(
+                            job.manifest,
+                            str(records.toc.flag("toc_find", "artifact") if records.toc else ""),
+                            str(records.book.flag("label", "artifact") if records.book else ""),
+                            *(f"{page}:{artifact}" for page, artifact in records.artifacts("blend").items()),
+                        ),
+                        generation=generation,
+                    ),
+                    inputs=toc_extract_inputs(records.pages, records.book, records.toc, job.choice, generation),
+                    call=call,
+                )
+            ]
+
+        return await work(self.services, job, items)
+
+    @activity.defn(name=TOC_EXTRACT.save_activity)
+    async def save_toc_entries(self, job: SaveInput) -> SaveResult:
+        """The members of the set first; then the ToC names it in one guarded update: readers never see half a set."""
+        key = toc_key(job.book_id)
+
+        async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
+            item = items[0]
+            rows = pydantic_core.from_json(item.body)
+            # Named by what it says: an identical result is the same set and adds no commit.
+            toc_set = digest(rows)[:16]
+            pages = await self.services.book_pages(job.book_id)
+            entries = [
+                TocEntry(
+                    key=toc_entry_key(job.book_id, toc_set, order),
+                    book_key=job.book_id,
+                    toc_set=toc_set,
+                    sort_order=order,
+                    number=row["number"],
+                    title=row["title"],
+                    level=row["level"],
+                    printed=row["printed"],
+                    page=row["page"],
+                    page_key=pages[row["page"]].key if row["page"] in pages else None,
+                    confidence=row["confidence"],
+                    source=row["source"],
+                )
+                for order, row in enumerate(rows)
+            ]
+            mark = op_id(job.epoch, TOC_EXTRACT.name, RESULT, item.outcome.artifact)
+            written: list[tuple[type[Document], Written, str]] = [
+                (TocEntry, result, mark) for result in await self.services.store.create(TocEntry, entries)
+            ]
+            return written + await update_book(
+                self.services, job, item, ToC, key, {"current_set": toc_set, "entry_count": len(entries)}
+            )
+
+        return await save(self.services, job, write, ToC, key)

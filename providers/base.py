@@ -1,0 +1,39 @@
+"""What an engine or service looks like to the operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from providers.source import LeafSource
+from schemas.reading import PageReading
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A provider's answer for one page."""
+
+    page: PageReading
+    execution_seconds: float
+    cost_usd: float | None = 0.0
+    """0.0 for a local engine; None = unknown, never 0 by default for a paid one."""
+    raw: bytes = b""
+    """The response as received, kept with the attempt; empty for local engines."""
+
+
+class OcrProvider(Protocol):
+    """Reads one page. One file, one row in `providers/queues.py`."""
+
+    name: str
+
+    def model(self, language: str) -> str:
+        """Model and version for these languages, part of the fingerprint. Raises LanguageMissing."""
+
+    def parameters(self) -> Mapping[str, object]:
+        """What else may change the answer (dpi, classifier off, ...), part of the fingerprint."""
+
+    async def read(self, leaf: LeafSource, language: str, timeout_seconds: float) -> Reading:
+        """Read one page. Raises a ProviderError (`providers/errors.py`)."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,10 @@
+"""Every workflow that a worker serves, and the jobs among them by name."""
+
+from __future__ import annotations
+
+from workflows.job import Job
+from workflows.page_range import PageRange
+from workflows.process_pages import ProcessPages
+
+JOBS: dict[str, type[Job]] = {job.__name__: job for job in (ProcessPages,)}
+WORKFLOWS: tuple[type, ...] = (*JOBS.values(), PageRange)
