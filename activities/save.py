@@ -133,7 +133,17 @@ async def update_pages(
     step: int = RESULT,
 ) -> list[tuple[type[Document], Written, str]]:
     """The usual page save: `fields` of each item and the operation's flag."""
-    updates = [
+    updates = page_updates(job, items, fields, step)
+    written = await services.store.update(Page, job.unit.operation, job.epoch, step, updates)
+    marks = {update.key: update.op_id for update in updates}
+    return [(Page, result, marks[result.key]) for result in written]
+
+
+def page_updates(
+    job: SaveInput, items: Sequence[Loaded], fields: Callable[[Loaded], Mapping[str, Any]], step: int = RESULT
+) -> list[Update]:
+    """One guarded update per item."""
+    return [
         Update(
             item.key,
             fields(item),
@@ -142,9 +152,6 @@ async def update_pages(
         )
         for item in items
     ]
-    written = await services.store.update(Page, job.unit.operation, job.epoch, step, updates)
-    marks = {update.key: update.op_id for update in updates}
-    return [(Page, result, marks[result.key]) for result in written]
 
 
 def flags(outcome: Outcome) -> dict[str, Any]:
@@ -152,7 +159,8 @@ def flags(outcome: Outcome) -> dict[str, Any]:
     return {
         "complete": True,
         "inputs": outcome.inputs,
-        "generation": outcome.generation,
+        # 0 is not written: each field of an update costs DefraDB a block.
+        "generation": outcome.generation or None,
         "artifact": outcome.artifact,
         "error": None,
     }
@@ -206,6 +214,7 @@ async def _write_metrics(
                 activity_id=info.activity_id,
                 attempt=info.attempt,
                 pages=list(unit.pages),
+                at=info.started_time.isoformat(timespec="milliseconds"),
                 outcome="ok",
                 op_id=joined,
                 documents=[

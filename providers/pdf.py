@@ -110,9 +110,9 @@ def engine() -> Callable[[tuple[Any, ...]], Any]:
 
 
 def _book(path: str) -> Mapping[str, Any]:
-    import pymupdf
+    from providers import pages
 
-    with pymupdf.open(path, filetype="pdf") as document:
+    with pages.mupdf_library().open(path, filetype="pdf") as document:
         return {
             "outline": [(level, title, page) for level, title, page in document.get_toc() if page > 0],
             "page_labels": [page.get_label() for page in document] if document.get_page_labels() else [],

@@ -53,7 +53,7 @@ QUEUES: tuple[ProviderQueue, ...] = (
         "text-layer", "shelf-text-layer", in_flight=2, page_timeout_seconds=30, batch_pages=25, reads_pages=True
     ),
     # One more than engine processes, so that no process waits for the next activity to be polled.
-    # 4 pages are about 1.5 s of one core (300 dpi, facts/reading.md).
+    # 4 pages are 2 to 4 s of one core at 300 dpi.
     ProviderQueue(
         "tesseract", "shelf-tesseract", in_flight=CORES + 1, page_timeout_seconds=120, batch_pages=4, reads_pages=True
     ),

@@ -87,6 +87,19 @@ def digest(value: Any) -> str:
     return hashlib.sha256(body.encode()).hexdigest()
 
 
+def first_write(operation: str, epoch: int, step: int, update: Update, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """A stub that already holds its first save: one commit instead of two where the document is new. The `update` that
+    follows finds its own revision and reads back; where the document existed, it does its work."""
+    return {
+        **identity,
+        **update.fields,
+        **{f"{operation}_{name}": value for name, value in update.flags.items()},
+        f"{operation}_rev": revision(epoch, step),
+        f"{operation}_op_id": update.op_id,
+        "key": update.key,
+    }
+
+
 class Store(Protocol):
     """Idempotent writes, plain reads, history. Every method may be repeated after an unknown outcome."""
 

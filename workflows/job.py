@@ -93,6 +93,7 @@ class Job:
         self.paused = ""
         self.cancelling = False
         self.open: dict[str, ChildWorkflowHandle[Any, RangeResult]] = {}
+        self.open_pages: dict[str, tuple[int, ...]] = {}
         self.range_failures: list[FailedItem] = []
         self.range_cost_usd = 0.0
         self.stop_reason = ""
@@ -112,18 +113,28 @@ class Job:
 
     @workflow.query
     def progress(self) -> Progress:
-        """Counts; what open ranges have done since they started is not in them: ask those by their ids too."""
+        """Counts without the pages of open ranges: ask those by their ids and add them up."""
         if self.config is None or self.state is None:
             return Progress(job=type(self).__name__, state=self.phase)
         state = self.state
         failed = self._failed()
+        totals = {op.name: len(op.items(state)) for op in self.operations}
+        elsewhere = {page for pages in self.open_pages.values() for page in pages}
         return Progress(
             job=type(self).__name__,
             book_id=self.config.book_id,
             state=self.phase,
             reason=self.paused or self.stop_reason,
             pages=len(state.pages),
-            operations=state.progress({op.name: op.items(state) for op in self.operations}),
+            operations={
+                name: count.model_copy(update={"total": totals[name]})
+                for name, count in state.progress(
+                    {
+                        op.name: tuple(item for item in op.items(state) if item not in elsewhere)
+                        for op in self.operations
+                    }
+                ).items()
+            },
             open_ranges=tuple(self.open),
             failed=tuple(failed[: self.config.failing_pages]),
             cost_usd=self._cost(),
@@ -305,6 +316,7 @@ class Job:
                     static_summary=f"{config.book_id} · pp. {spec}"[:190],
                 )
                 self.open[child_id] = handle
+                self.open_pages[child_id] = pages
                 if reason := self._stopping():
                     # The stop came while the start was on its way.
                     await handle.signal(PageRange.stop, reason)
@@ -318,6 +330,7 @@ class Job:
                 self._range_back(state, result)
             finally:
                 self.open.pop(child_id, None)
+                self.open_pages.pop(child_id, None)
                 driver.poke()
         self._show("running")
 

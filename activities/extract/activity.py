@@ -11,14 +11,14 @@ from temporalio import activity
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
 from activities.extract.operation import EXTRACT, extract_inputs
 from activities.operation import stored_generation
-from activities.save import Loaded, save, update_pages
+from activities.save import RESULT, Loaded, page_updates, save, update_pages
 from activities.services import Services
 from activities.work import Item, Produced, work
 from providers.artifacts import Request
 from providers.pdf import PdfReader
 from providers.source import Manifest
 from schemas.documents import Document, Page
-from schemas.store import Written
+from schemas.store import Written, first_write
 
 REVISION = 1
 """Of what is looked at; a change makes new artifacts where pages are extracted again."""
@@ -73,17 +73,21 @@ class ExtractActivities:
 
         async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
             facts = {item.key: pydantic_core.from_json(item.body) for item in items}
+            updates = page_updates(job, items, lambda item: _fields(facts[item.key]))
             await self.services.store.stub(
                 Page,
                 [
-                    {
-                        "key": key,
-                        "book_key": job.book_id,
-                        "part": fact["part"],
-                        "index": fact["index"],
-                        "region": fact["region"],
-                    }
-                    for key, fact in facts.items()
+                    first_write(
+                        EXTRACT.name,
+                        job.epoch,
+                        RESULT,
+                        update,
+                        {
+                            "book_key": job.book_id,
+                            **{name: facts[update.key][name] for name in ("part", "index", "region")},
+                        },
+                    )
+                    for update in updates
                 ],
             )
             return await update_pages(self.services, job, items, lambda item: _fields(facts[item.key]))

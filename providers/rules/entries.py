@@ -1,0 +1,401 @@
+"""Entries of contents pages from their visual rows, before levels and physical pages are known."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from providers.rules.layout import Row, row_of, type_height, visual_rows
+from providers.rules.numerals import parse, printed, roman_value
+from providers.rules.page_types import CONTENTS, LISTS
+from schemas.reading import PageReading, Word
+
+
+@dataclass(slots=True)
+class RawEntry:
+    """An entry as printed."""
+
+    title: str
+    number: str | None
+    printed: str | None
+    indent: float
+    """Points from the left edge of the entry to the right edge of the column of numbers, negated: the same on recto
+    and verso, and on pages without an entry of the first level."""
+    height: float
+    physical: int
+    """Contents page on which it stands."""
+    kind: str = ""
+    """part, chapter, appendix, section where a keyword says so"""
+    depth: int | None = None
+    """From decimal numbering: "3" is 1, "3.1" is 2."""
+    rows: list[Row] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A row cut into title words and page number."""
+
+    words: list[Word]
+    printed: str | None
+    row: Row
+    physical: int
+    right: float
+    reaches: float
+    """Where the title's last word ends, as a share of the width between left edge and numbers."""
+
+
+_KEYWORD = re.compile(
+    r"^(chapter|chap\.|part|book|section|appendix|(?:\w+\s)?annex|volume|teil|kapitel|abschnitt|anhang|chapitre|partie"
+    r"|livre|cap[íi]tulo|capitolo|parte|libro)\s+([IVXLC]+|\d{1,3}|[A-Z]|one|two|three|four|five|six|seven|eight|nine|ten)\b"
+    r"[.:]?\s*[—–:-]?\s*(.*)$",
+    re.I,
+)
+_PARTS = {"part", "book", "volume", "teil", "partie", "livre", "parte", "libro"}
+_DECIMAL = re.compile(r"^((?:\d{1,3}|[A-Z])(?:\.\d{1,3})+|\d{1,3})[.)]?(?:\s+|(?=[A-Z“‘]))(?=\S)(.+)$")
+_ROMAN = re.compile(r"^([IVXLC]{1,7})[.)]?\s+(\S.*)$")
+_LETTER = re.compile(r"^([A-Z])([.)]?)\s+(\S.*)$")
+
+
+def read_entries(pages: Sequence[tuple[int, PageReading]]) -> list[RawEntry]:
+    """Entries in order. Rows are cut into title and number, wrapped titles joined, numbering split off."""
+    pieces: list[_Piece] = []
+    for physical, reading in pages:
+        pieces += _pieces(physical, reading)
+    numbered = sum(piece.printed is not None for piece in pieces)
+    if pieces and numbered < 0.3 * len(pieces):
+        pieces = _numbers_on_the_left(pieces) or pieces
+    entries = []
+    for group in _joined(pieces):
+        entry = _entry(group)
+        if entry is not None:
+            entries.append(entry)
+    _mend_numbers(entries)
+    return entries
+
+
+def _pieces(physical: int, reading: PageReading) -> list[_Piece]:
+    rows = visual_rows(reading)
+    height = type_height(rows)
+    rows = [row for i, row in enumerate(rows) if not _furniture(row, i, len(rows), reading)]
+    cut = [_cut(row) for row in rows]
+    rights = [number.box[2] for _, number in cut if number is not None]
+    right = median(rights) if rights else max((row.box[2] for row in rows), default=reading.width)
+    left = min((row.box[0] for row in rows), default=0.0)
+    width = max(1.0, right - left)
+    pieces: list[_Piece] = []
+    for row, (words, number) in zip(rows, cut, strict=True):
+        # A number in mid-column belongs to the title ("Life after 1945"), unless nearly all rows are ragged.
+        if (
+            number is not None
+            and abs(number.box[2] - right) > max(0.06 * width, 2 * height)
+            and _aligned(rights, right)
+        ):
+            words, number = [*words, number], None
+        if not words:
+            if number is not None and pieces and pieces[-1].printed is None:
+                pieces[-1].printed = number.text
+            continue
+        pieces.append(
+            _Piece(
+                words=words,
+                printed=_as_printed(number.text) if number is not None else None,
+                row=row,
+                physical=physical,
+                right=right,
+                reaches=(words[-1].box[2] - left) / width,
+            )
+        )
+    return pieces
+
+
+def _aligned(rights: Sequence[float], right: float) -> bool:
+    return sum(abs(x - right) < 8 for x in rights) >= 0.7 * len(rights)
+
+
+def _furniture(row: Row, index: int, count: int, reading: PageReading) -> bool:
+    """Heading "Contents", running header, page number, "Page"."""
+    text = row.text.strip(" .:|")
+    words = [word.text for word in row.words]
+    bare = " ".join(w for w in words if not _is_page_number(w)).strip(" .:|")
+    if index <= 3 and (CONTENTS.match(bare) or LISTS.match(bare)) and len(words) <= 5:
+        return True
+    edge = row.middle < 0.15 * reading.height or row.middle > 0.85 * reading.height
+    if edge and (index <= 1 or index >= count - 2) and len(words) == 1 and parse(text):
+        return True
+    if index == 0 and edge and bare.isupper() and len(words) <= 4 and re.search(r"\bCONTENTS\b", bare):
+        return True
+    return bool(re.fullmatch(r"(?:page|pages|seite|pag\.?|p\.|chapter|chap\.|chapter\s+page)", text, re.I))
+
+
+def _is_page_number(text: str) -> bool:
+    return any(not n.upper for n in parse(text))
+
+
+_DOTS = re.compile(r"^[.·…‥_\-–—•,:;'‘’~*«»]+$")
+
+
+def _cut(row: Row) -> tuple[list[Word], Word | None]:
+    """Title words and page number of a row; leaders are dropped."""
+    dotted = any(_is_dots(word) for word in row.words[:-1]) or re.search(r"[.…·]{2,}", row.text) is not None
+    words = [_without_dots(word) for word in row.words if not _is_dots(word)]
+    words = [word for word in words if word.text]
+    if not words:
+        return [], None
+    last = words[-1]
+    if len(words) == 1:
+        alone = parse(last.text)
+        return ([], last) if alone and not alone[0].upper and not alone[0].repaired else (words, None)
+    numbers = [n for n in parse(last.text) if n.style != "composite" or n.prefix[0].isalpha()]
+    if not numbers or (last.confidence is not None and last.confidence < _NOISE):
+        return _without_noise(words, dotted=dotted), None
+    number = numbers[0]
+    gap = last.box[0] - words[-2].box[2]
+    far = gap > 1.2 * row.height
+    if number.style == "roman" and (number.upper or number.repaired) and not (dotted or far):
+        return _without_noise(words, dotted=dotted), None
+    title = _without_noise(words[:-1], dotted=dotted)
+    if not any(c.isalpha() for word in title for c in word.text):
+        return _without_noise(words, dotted=dotted), None
+    return title, last
+
+
+def _is_dots(word: Word) -> bool:
+    text = word.text
+    if not _DOTS.match(text):
+        return False
+    return text not in {"-", "–", "—", "_"}
+
+
+def _without_dots(word: Word) -> Word:
+    """Leaders glued to a word: "Preface......" and ".....12"."""
+    text = re.sub(r"(?:[.·…_]\s?){3,}$|^(?:[.·…_]\s?){2,}", "", word.text)
+    text = re.sub(r"…$", "", text)
+    if text == word.text:
+        return word
+    x0, y0, x1, y1 = word.box
+    share = (x1 - x0) * len(text) / max(1, len(word.text))
+    box = (x0, y0, x0 + share, y1) if word.text.startswith(text) else (x1 - share, y0, x1, y1)
+    # The dots made the engine doubt the word, not its letters.
+    return Word(text, box, None if len(text) >= 3 and text.isalpha() else word.confidence)
+
+
+_NOISE = 20.0
+"""Numbers that Tesseract reads into dot leaders have 0 to 15 (of 100), printed ones 50 and more."""
+
+
+def _without_noise(words: list[Word], *, dotted: bool) -> list[Word]:
+    """Cut what an engine made of dot leaders: from the right, words without confidence or with dots inside."""
+    kept = list(words)
+    while len(kept) > 1:
+        word = kept[-1]
+        dotty = word.text.count(".") >= 2 and len(word.text) >= 3 and not re.fullmatch(r"(?:[A-Z]\.)+", word.text)
+        doubtful = word.confidence is not None and word.confidence < (50 if dotted else 30)
+        if not (dotty or doubtful):
+            break
+        kept.pop()
+    return kept
+
+
+def _as_printed(text: str) -> str:
+    numbers = parse(text)
+    if not numbers:
+        return text
+    first = numbers[0]
+    if first.repaired or first.style != "composite":
+        return printed(first.style, first.prefix, first.value, upper=first.upper)
+    return text.strip(" .,")
+
+
+def _numbers_on_the_left(pieces: list[_Piece]) -> list[_Piece] | None:
+    """Contents with page numbers before the titles: they rise, and by more than one."""
+    values = []
+    for piece in pieces:
+        numbers = [n for n in parse(piece.words[0].text) if n.style == "arabic"] if len(piece.words) > 1 else []
+        values.append(numbers[0].value if numbers else None)
+    present = [v for v in values if v is not None]
+    if len(present) < max(3, 0.5 * len(pieces)):
+        return None
+    steps = [b - a for a, b in itertools.pairwise(present)]
+    if sum(s >= 0 for s in steps) < 0.8 * len(steps) or sum(s == 1 for s in steps) > 0.6 * len(steps):
+        return None
+    result = []
+    for piece, value in zip(pieces, values, strict=True):
+        if value is None:
+            result.append(piece)
+        else:
+            result.append(
+                _Piece(piece.words[1:], str(value), row_of(piece.words[1:]), piece.physical, piece.right, piece.reaches)
+            )
+    return result
+
+
+def _joined(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
+    """Rows that make one entry: a row without a number goes with the next one if the title is wrapped."""
+    groups: list[list[_Piece]] = []
+    open_group: list[_Piece] = []
+    for i, piece in enumerate(pieces):
+        following = pieces[i + 1] if i + 1 < len(pieces) else None
+        if open_group:
+            open_group.append(piece)
+        elif groups and piece.printed is None and _continues(groups[-1][-1], piece):
+            groups[-1].append(piece)
+            continue
+        else:
+            open_group = [piece]
+        if piece.printed is None and following is not None and _wraps(piece, following) and len(open_group) < 5:
+            continue
+        groups.append(open_group)
+        open_group = []
+    if open_group:
+        groups.append(open_group)
+    return groups
+
+
+def _starts_entry(piece: _Piece) -> bool:
+    text = " ".join(word.text for word in piece.words)
+    return bool(_KEYWORD.match(text) or _DECIMAL.match(text))
+
+
+def _wraps(piece: _Piece, following: _Piece) -> bool:
+    """The title goes on in the next row."""
+    if _starts_entry(following):
+        return False
+    text = " ".join(word.text for word in piece.words)
+    if following.physical != piece.physical:
+        return False
+    gap = following.row.box[1] - piece.row.box[3]
+    if gap > 1.2 * piece.row.height:
+        return False
+    indented = following.words[0].box[0] - piece.words[0].box[0]
+    lower = (
+        following.words[0].text[:1].islower()
+        or text.endswith(("-", ",", ":", "—", "–"))
+        or text.split()[-1].lower() in _OPEN
+    )
+    if lower:
+        return True
+    return piece.reaches > 0.6 and indented > -0.5 * piece.row.height
+
+
+_OPEN = {"of", "the", "and", "a", "an", "in", "to", "for", "on", "with", "by", "from", "at", "or", "as", "its", "their"}
+
+
+def _continues(before: _Piece, piece: _Piece) -> bool:
+    """The number stands in the first row of a wrapped title."""
+    if before.printed is None or piece.physical != before.physical or _starts_entry(piece):
+        return False
+    close = piece.row.box[1] - before.row.box[3] <= 0.8 * before.row.height
+    indented = piece.words[0].box[0] - before.words[0].box[0] > 0.8 * before.row.height
+    return close and piece.words[0].text[:1].islower() and (indented or before.reaches > 0.6)
+
+
+def _entry(group: Sequence[_Piece]) -> RawEntry | None:
+    parts: list[str] = []
+    for piece in group:
+        text = " ".join(word.text for word in piece.words)
+        if parts and parts[-1].endswith("-") and text[:1].islower():
+            parts[-1] = parts[-1][:-1] + text
+        else:
+            parts.append(text)
+    text = re.sub(r"\s+", " ", " ".join(parts)).strip(" .·…_|")
+    printed = next((piece.printed for piece in reversed(group) if piece.printed is not None), None)
+    if sum(c.isalpha() for c in text) < 2 and not re.search(r"\d{2}", text):
+        return None
+    first = group[0]
+    number, title, kind, depth = split_number(text, first.words)
+    if not title:
+        return None
+    return RawEntry(
+        title=title,
+        number=number,
+        printed=printed,
+        indent=first.words[0].box[0] - first.right,
+        height=first.row.height,
+        physical=first.physical,
+        kind=kind,
+        depth=depth,
+        rows=[piece.row for piece in group],
+    )
+
+
+def split_number(text: str, words: Sequence[Word] = ()) -> tuple[str | None, str, str, int | None]:
+    """(number, title, kind, depth) of an entry's text.
+
+    Bare numbers are split off. With a keyword ("Chapter 3. The Sea", "Part II") the designation stays in the title,
+    which is how such entries are cited. A single letter or roman numeral counts only with a dot or a wide
+    gap behind it, else "A Day" and "I Remember" would lose their first words.
+    """
+    match = _KEYWORD.match(text)
+    if match:
+        keyword = match[1].lower().rstrip(".")
+        kind = (
+            "part"
+            if keyword in _PARTS
+            else "appendix"
+            if keyword in {"appendix", "anhang"} or keyword.endswith("annex")
+            else "chapter"
+        )
+        return match[2], text, kind, 1
+    match = _DECIMAL.match(text)
+    if match and any(c.isalpha() for c in match[2]):
+        return match[1], match[2].strip(), "", match[1].count(".") + 1
+    wide = _wide_gap(words)
+    match = _ROMAN.match(text)
+    if match and parse(match[1]) and (wide or text[len(match[1])] in ".)" or len(match[1]) > 1):
+        return match[1], match[2].strip(), "roman", None
+    match = _LETTER.match(text)
+    if match and (wide or match[2]):
+        return match[1], match[3].strip(), "letter", 1
+    return None, text, "", None
+
+
+def _wide_gap(words: Sequence[Word]) -> bool:
+    """The first gap is half as wide again as the ordinary one of the row (or, with one gap only, 0.6 of the type)."""
+    gaps = [b.box[0] - a.box[2] for a, b in itertools.pairwise(words) if b.box[0] > words[0].box[0]]
+    if not gaps:
+        return False
+    height = words[0].box[3] - words[0].box[1]
+    return gaps[0] > (max(1.5 * median(gaps[1:]), 0.4 * height) if len(gaps) > 1 else 0.6 * height)
+
+
+def _add_romans(entries: Sequence[RawEntry]) -> None:
+    """A single letter is a roman numeral where its neighbour is printed as one: "I The Coast" before "II The Hills"."""
+    values = {roman_value(entry.number) for entry in entries if entry.kind == "roman" and entry.number}
+    for entry in entries:
+        match = re.match(r"^([IVX1l|])\.?\s+([^\W\d_].*)$", entry.title) if entry.number is None else None
+        if match is None:
+            continue
+        letter = "I" if match[1] in "1l|" else match[1]
+        value = roman_value(letter)
+        if value is not None and (value + 1 in values or value - 1 in values) and value not in values:
+            entry.number, entry.title, entry.kind = letter, match[2], "roman"
+            values.add(value)
+
+
+def _mend_numbers(entries: Sequence[RawEntry]) -> None:
+    """Letters that became numbers by a wide gap only count if others do too; roman numerals may be parts."""
+    _add_romans(entries)
+    letters = {entry.number for entry in entries if entry.kind == "letter" and entry.number}
+    romans = {entry.number for entry in entries if entry.kind == "roman"}
+    sections = {entry.number.split(".")[0] for entry in entries if entry.number and "." in entry.number}
+    for entry in entries:
+        match = re.match(r"^([A-Z])\s+(\S.*)$", entry.title) if entry.number is None else None
+        if match and match[1] in sections:
+            entry.number, entry.title, entry.kind, entry.depth = match[1], match[2], "letter", 1
+    for kind, series in (
+        ("letter", any(chr(ord(letter) + 1) in letters for letter in letters)),
+        ("roman", len(romans) > 1),
+    ):
+        if series:
+            continue  # else "A Day" and "A Book" begin with an article, "I Remember" with a pronoun
+        for entry in entries:
+            if entry.kind == kind and entry.number is not None and entry.number not in sections:
+                entry.title, entry.number, entry.kind, entry.depth = f"{entry.number} {entry.title}", None, "", None
+    arabic = sum(entry.depth == 1 and entry.kind == "" and entry.number is not None for entry in entries)
+    for entry in entries:
+        if entry.kind == "roman" and arabic >= 2:
+            # Roman numerals above arabic chapters are parts; like "Part II" the designation stays in the title.
+            entry.title, entry.kind = f"{entry.number} {entry.title}", "part"

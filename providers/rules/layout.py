@@ -1,0 +1,113 @@
+"""Visual rows of a page: what stands on one height, whatever lines and blocks the engine made of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from statistics import median
+
+from schemas.reading import Box, PageReading, Word
+
+_LEADER = re.compile(r"[.·…‥_]{2,}|(?:(?<=\s)[.·]\s*){2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Words of one height from left to right."""
+
+    words: tuple[Word, ...]
+    box: Box
+    block: int
+    text: str
+    height: float
+    """Height of the type: the tallest word, which is steadier than the row's box on skewed scans."""
+
+    @property
+    def middle(self) -> float:
+        return (self.box[1] + self.box[3]) / 2
+
+
+def row_of(words: list[Word], block: int = 0) -> Row:
+    """A row of these words."""
+    ordered = sorted(words, key=_left)
+    return Row(
+        words=tuple(ordered),
+        box=(
+            ordered[0].box[0],
+            min([word.box[1] for word in ordered]),
+            max([word.box[2] for word in ordered]),
+            max([word.box[3] for word in ordered]),
+        ),
+        block=block,
+        text=" ".join([word.text for word in ordered]),
+        height=max([word.box[3] - word.box[1] for word in ordered]),
+    )
+
+
+def _left(word: Word) -> float:
+    return word.box[0]
+
+
+def visual_rows(reading: PageReading) -> list[Row]:
+    """The page's rows from top to bottom.
+
+    Lines join a row if they share at least half of the lower one's height with the row's nearest line and do not
+    overlap sideways; so a page number and a header, or a title and its page number, come together again.
+    """
+    pieces = [row_of(words, line.block) for line in reading.lines if (words := _visible(line.words))]
+    pieces.sort(key=_middle)
+    rows: list[list[Row]] = []
+    for piece in pieces:
+        x0, y0, x1, y1 = piece.box
+        for row in reversed(rows[-6:]):
+            nearest = row[0].box
+            apart = True
+            for other in row:
+                box = other.box
+                if min(x1, box[2]) - max(x0, box[0]) > 0.3 * min(x1 - x0, box[2] - box[0]):
+                    apart = False
+                    break
+                if max(box[0] - x1, x0 - box[2]) < max(nearest[0] - x1, x0 - nearest[2]):
+                    nearest = box
+            shared = min(y1, nearest[3]) - max(y0, nearest[1])
+            if apart and shared >= 0.5 * min(y1 - y0, nearest[3] - nearest[1]):
+                row.append(piece)
+                break
+        else:
+            rows.append([piece])
+    joined = [
+        row[0] if len(row) == 1 else row_of([word for piece in row for word in piece.words], row[0].block)
+        for row in rows
+    ]
+    return sorted(joined, key=_middle)
+
+
+def _middle(row: Row) -> float:
+    return row.middle
+
+
+_INVISIBLE = re.compile("[\u2060\u200b-\u200f\ufeff\x00-\x1f]")
+
+
+def _visible(words: list[Word]) -> list[Word]:
+    """Words without joiners and control characters, which text layers have and which are no ink."""
+    if all(word.text.isascii() and word.text.isprintable() for word in words):
+        return words
+    cleaned = [(word, _INVISIBLE.sub("", word.text)) for word in words]
+    return [word if word.text == text else Word(text, word.box, word.confidence) for word, text in cleaned if text]
+
+
+def type_height(rows: list[Row]) -> float:
+    """Height of the page's ordinary type: the median over letters; 0.0 on a blank page."""
+    heights = [row.height for row in rows for _ in range(max(1, len(row.text) // 10))]
+    return float(median(heights)) if heights else 0.0
+
+
+def without_leaders(text: str) -> str:
+    """`text` with dot leaders replaced by one blank."""
+    return re.sub(r"\s+", " ", _LEADER.sub(" ", text)).strip(" .·_")
+
+
+def has_leaders(text: str) -> bool:
+    """Four dots and more in a row, blanks between them or not."""
+    return bool(re.search(r"(?:[.·…_]\s?){4,}", text))

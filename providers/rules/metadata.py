@@ -1,0 +1,432 @@
+"""Title, authors, imprint, ISBN and language of a book from its first pages.
+
+The copyright page is the anchor (©, ISBN, imprint formulas), the title page tells title and authors by size of type;
+the case of what is printed in capitals is taken from where it is printed otherwise. DocInfo is a weak witness: often
+empty, often the name of a template.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict
+from rapidfuzz import fuzz
+
+from providers.rules.imprint import Imprint, find_imprint, looks_like_publisher
+from providers.rules.isbn import find_isbns
+from providers.rules.labels import propose, sequence
+from providers.rules.layout import Row, row_of, visual_rows
+from providers.rules.lexicon import language_of
+from providers.rules.names import looks_like_name, name_case, split_names, title_case
+from schemas.reading import PageReading
+
+
+class Evidence(BaseModel):
+    """Where a field comes from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    page: int | None
+    """Physical page; None for the PDF's document information."""
+    confidence: float
+    source: str
+    """title_page, copyright_page, docinfo, running_header, ..."""
+
+
+class Metadata(BaseModel):
+    """What the book's first pages say about it; a field that they do not print is None or empty."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str | None = None
+    subtitle: str | None = None
+    authors: list[str] = []
+    publisher: str | None = None
+    place: str | None = None
+    year: int | None = None
+    isbn: list[str] = []
+    """Thirteen digits each, checksum verified, in the order in which they are printed."""
+    language: str | None = None
+    evidence: dict[str, Evidence] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    number: int
+    reading: PageReading
+    rows: list[Row]
+    kind: str
+    header: str | None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(row.text for row in self.rows)
+
+
+def extract(pages: Sequence[tuple[int, PageReading]], doc_info: Mapping[str, str] | None = None) -> Metadata:
+    """Read metadata from the first pages (about twenty; the last ones may be appended: colophon, back cover).
+
+    Args:
+        pages: (physical page, reading).
+        doc_info: The PDF's document information, keys "title" and "author".
+    """
+    labelled = sequence([propose(reading) for _, reading in pages])
+    book = [
+        _Page(number, reading, visual_rows(reading), label.page_type, label.running_header)
+        for (number, reading), label in zip(pages, labelled, strict=True)
+    ]
+    info = {key.lower(): value.strip() for key, value in (doc_info or {}).items() if isinstance(value, str)}
+    found: dict[str, object] = {}
+    evidence: dict[str, Evidence] = {}
+
+    def put(field: str, value: object, page: int | None, confidence: float, source: str) -> None:
+        if value:
+            found[field] = value
+            evidence[field] = Evidence(page=page, confidence=round(confidence, 2), source=source)
+
+    title_page = next((page for page in book if page.kind == "title_page"), None)
+    imprint = _imprint(book, title_page)
+    if imprint.publisher:
+        put("publisher", _printed_case(imprint.publisher, book, name_case), imprint.page, *imprint.publisher_evidence)
+    if imprint.place:
+        put("place", _printed_case(imprint.place, book, name_case), imprint.page, *imprint.place_evidence)
+    if imprint.year:
+        put("year", imprint.year, imprint.year_page, *imprint.year_evidence)
+
+    isbns = [
+        (number, page.number)
+        for page in book
+        if page.kind not in {"body", "toc", "bibliography", "index", "list"} or page.number <= 4
+        for number in find_isbns(page.text)
+    ]
+    if isbns:
+        put("isbn", list(dict.fromkeys(number for number, _ in isbns)), isbns[0][1], 0.99, "checksum")
+
+    sample = "\n".join(page.text for page in book if page.kind in {"body", "preface", "introduction", "foreword"})
+    language, sure = language_of(sample if len(sample) > 400 else "\n".join(page.text for page in book))
+    put("language", language, None, sure, "stop_words")
+
+    display = _display_rows(title_page, book, imprint) if title_page is not None else []
+    start, end = _title_block(display, book)
+    authors, at, sure, source = _authors(display[:start] + display[end:], title_page, book, imprint, info)
+    put("authors", authors, at, sure, source)
+    title, subtitle, at, sure, source = _title(display, start, end, title_page, book, authors, info)
+    put("title", title, at, sure, source)
+    put("subtitle", subtitle, at, sure * 0.9, source)
+    return Metadata.model_validate({**found, "evidence": evidence})
+
+
+def _imprint(book: Sequence[_Page], title_page: _Page | None) -> Imprint:
+    copyright_text = [(page.number, [row.text for row in page.rows]) for page in book if page.kind == "copyright"]
+    bottom: list[str] = []
+    number = None
+    if title_page is not None:
+        number = title_page.number
+        half = 0.45 * title_page.reading.height
+        bottom = [row.text for row in title_page.rows if row.middle > half]
+    others = [
+        (page.number, [row.text for row in page.rows])
+        for page in book
+        if page.kind in {"colophon", "half_title", "cover"}
+    ]
+    return find_imprint(copyright_text + others, number, bottom)
+
+
+# --- title -------------------------------------------------------------------------------------------------------
+
+_NOT_TITLE = re.compile(
+    r"^(?:by|von|par|por|di|edited|translated|with|illustrated|vol(?:ume)?\.?\s|a\s+novel$|author\s+of|second|third"
+    r"|\w+\s+edition|©|copyright|isbn)\b",
+    re.I,
+)
+
+
+def _display_rows(title_page: _Page, book: Sequence[_Page], imprint: Imprint) -> list[Row]:
+    """Rows of the title page that can be title, subtitle or author: no imprint, no ornaments read as letters."""
+    rows = []
+    for row in title_page.rows:
+        sure = [word for word in row.words if word.confidence is None or word.confidence >= 50]
+        if not sure:
+            continue
+        kept = row if len(sure) == len(row.words) else row_of(list(sure), row.block)
+        letters = sum(c.isalpha() for c in kept.text)
+        if letters < 3 and not (letters == 2 and kept.text.isalpha()):
+            continue
+        if not _is_imprint(kept.text, imprint):
+            rows.append(kept)
+    return rows
+
+
+def _title_block(rows: Sequence[Row], book: Sequence[_Page]) -> tuple[int, int]:
+    """First and last (exclusive) row of the title: the largest type, but for a name that the copyright notice has."""
+    holders = {_letters(name) for name, _ in _copyright_holders(book)}
+    usable = [i for i, row in enumerate(rows) if _letters(row.text) not in holders and not _NOT_TITLE.match(row.text)]
+    if not usable:
+        return 0, 0
+    largest = max(rows[i].height for i in usable)
+    start = next(i for i in usable if rows[i].height >= 0.8 * largest)
+    end = start + 1
+    while end < len(rows) and end in usable and rows[end].height >= 0.75 * largest:
+        if rows[end].box[1] - rows[end - 1].box[3] > 2.5 * largest or _DATE.search(rows[end].text):
+            break
+        if looks_like_name(rows[end].text) and rows[end].height < 0.85 * median(row.height for row in rows[start:end]):
+            break
+        end += 1
+    start = _begins_before(rows, start, end, book)
+    return start, _ends_after(rows, start, end, book)
+
+
+def _title(
+    display: Sequence[Row],
+    start: int,
+    end: int,
+    title_page: _Page | None,
+    book: Sequence[_Page],
+    authors: Sequence[str],
+    info: Mapping[str, str],
+) -> tuple[str | None, str | None, int | None, float, str]:
+    told = _plausible_info(info.get("title", ""))
+    if title_page is None or start == end:
+        if told:
+            return told, None, None, 0.5, "docinfo"
+        header = _common_header(book)
+        return (title_case(header), None, None, 0.4, "running_header") if header else (None, None, None, 0.0, "")
+    printed = _run_on(display[start:end])
+    following: list[Row] = []
+    for row in display[end:]:
+        if _NOT_TITLE.match(row.text) or row.middle > 0.72 * title_page.reading.height or _DATE.search(row.text):
+            break
+        if any(_letters(name) in _letters(row.text) for name in authors) or looks_like_publisher(row.text):
+            break
+        following.append(row)
+        if len(following) == 4:
+            break
+    subtitle = _run_on(following) if following else None
+    title = printed
+    if ":" in printed.strip(":") and subtitle is None:
+        title, subtitle = (part.strip() for part in printed.split(":", 1))
+    title = _printed_case(title.strip(" :."), book, title_case, told)
+    if subtitle:
+        subtitle = _printed_case(subtitle.strip(" :."), book, title_case, told)
+    confidence = 0.75
+    witnesses = [told] + [page.header or "" for page in book]
+    witnesses += [page.rows[0].text for page in book if page.kind in {"half_title", "cover", "copyright"} and page.rows]
+    if any(fuzz.ratio(_letters(title), _letters(witness)) >= 88 for witness in witnesses if witness):
+        confidence = 0.95
+    return title, subtitle, title_page.number, confidence, "title_page"
+
+
+def _begins_before(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]) -> int:
+    """First row of a title whose first words are set smaller ("A short history of / BRITAIN"): the rows above belong to
+    it if a page elsewhere has them in one run with it, or if they end in a preposition."""
+    elsewhere = _elsewhere(book)
+    for before in (3, 2, 1):
+        if before <= start:
+            text = _run_on(rows[start - before : end])
+            if any(_letters(text) in other for other in elsewhere):
+                return start - before
+    if start and rows[start - 1].text.split()[-1].casefold() in {
+        "of",
+        "on",
+        "in",
+        "to",
+        "for",
+        "the",
+        "a",
+        "an",
+        "and",
+    }:
+        return start - 1
+    return start
+
+
+def _ends_after(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]) -> int:
+    """The same downwards, but only where a row ends in mid-phrase: a subtitle also follows the title in citations."""
+    elsewhere = _elsewhere(book)
+    while end < len(rows):
+        goes_on = (
+            rows[end - 1].text.split()[-1].casefold() in _BINDING or rows[end].text.split()[0].casefold() in _BINDING
+        )
+        close = rows[end].box[1] - rows[end - 1].box[3] <= 1.5 * rows[end - 1].height
+        if not (goes_on and close and any(_letters(_run_on(rows[start : end + 1])) in other for other in elsewhere)):
+            break
+        end += 1
+    return end
+
+
+_BINDING = {"of", "on", "in", "to", "for", "the", "a", "an", "and", "with", "by", "from", "or"}
+
+
+def _elsewhere(book: Sequence[_Page]) -> list[str]:
+    return [_letters(page.text) for page in book if page.kind not in {"title_page", "cover", "toc"}]
+
+
+_DATE = re.compile(
+    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b.*\d{4}|^\d{4}$",
+    re.I,
+)
+
+
+def _run_on(rows: Sequence[Row]) -> str:
+    """Rows as one text; a word divided at a row's end is joined."""
+    text = ""
+    for row in rows:
+        piece = row.text.strip()
+        text = (
+            text[:-1] + piece if text.endswith(("-", "\u00ad")) and piece[:1].islower() else f"{text} {piece}".strip()
+        )
+    return re.sub(r"\s+", " ", text)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def _is_imprint(text: str, imprint: Imprint) -> bool:
+    """The row is publisher, place or year, or a piece of the publisher's name (a logo in two lines)."""
+    letters = _letters(text)
+    parts = [_letters(part) for part in (imprint.publisher, imprint.place) if part]
+    if bool(re.fullmatch(r"\W*(?:1[4-9]|20)\d\d\W*", text)) or letters in parts:
+        return True
+    if imprint.publisher and len(letters) >= 5 and letters in parts[0]:
+        return True
+    return len(parts) == 2 and letters in {parts[0] + parts[1], parts[1] + parts[0]}
+
+
+def _plausible_info(text: str) -> str:
+    """DocInfo titles that are file names or templates are none."""
+    if len(text) < 3 or re.search(
+        r"\.(?:docx?|pdf|tex|indd|qxd|dvi|ps)$|^untitled|^microsoft word|^\W*$|_", text, re.I
+    ):
+        return ""
+    return text
+
+
+def _common_header(book: Sequence[_Page]) -> str | None:
+    headers = [page.header for page in book if page.header]
+    return max(sorted(set(headers)), key=headers.count) if headers else None
+
+
+def _printed_case(text: str, book: Sequence[_Page], fallback: Callable[[str], str], told: str = "") -> str:
+    """`text`; if it is printed in capitals, as it is printed elsewhere in these pages, else in `fallback`'s case."""
+    if not text.isupper():
+        return text
+    wanted = _letters(text)
+    sources = [told] + [page.text.replace("-\n", "").replace("\n", " ") for page in book if page.kind != "toc"]
+    sources += [row.text for page in book if page.kind == "toc" for row in page.rows]
+    for source in sources:
+        found = _find_letters(source, wanted)
+        if found and not found.isupper() and found[:1].isupper():
+            return found
+    return fallback(text)
+
+
+def _find_letters(source: str, wanted: str) -> str | None:
+    """The stretch of `source` that has these letters, whatever stands between them; not all in capitals."""
+    kept = [(i, c) for i, c in enumerate(source) if c.isalnum()]
+    squeezed = "".join(c.casefold() if len(c.casefold()) == 1 else c for _, c in kept)
+    at = squeezed.find(wanted)
+    while at >= 0 and wanted:
+        first, last = kept[at][0], kept[at + len(wanted) - 1][0]
+        starts = first == 0 or not source[first - 1].isalnum()
+        ends = last + 1 == len(source) or not source[last + 1].isalnum()
+        stretch = re.sub(r"\s+", " ", source[first : last + 1])
+        if starts and ends and not stretch.isupper():
+            return stretch
+        at = squeezed.find(wanted, at + 1)
+    return None
+
+
+# --- authors -----------------------------------------------------------------------------------------------------
+
+_BY = re.compile(r"^(?:written\s+)?(?:by|von|par|por|di|door)\b[:\s]*", re.I)
+_EDITED = re.compile(r"^(?:edited|selected|compiled|herausgegeben)\b.*?\b(?:by|von)\b[:\s]*|^editors?\b[:\s]*", re.I)
+_OTHERS = re.compile(
+    r"^(?:translated|illustrated|with\s+(?:an?\s+)?(?:introduction|illustrations|foreword|preface))\b", re.I
+)
+_NOTICE = re.compile(
+    r"(?:©|\(c\)|\bcopyright\b)[\s©,]*(?:\(c\)\s*)?(?:(?:1[4-9]|20)\d\d(?:\s*[-–,]\s*(?:1[4-9]|20)\d\d)*)?[,\s]*(?:by\s+)?"
+    r"([^\W\d_][^©\n\d]{3,70}?)(?:[.,]?\s*(?:(?:1[4-9]|20)\d\d|all\s+rights|$))",
+    re.I | re.M,
+)
+
+
+def _authors(
+    rows: Sequence[Row],
+    title_page: _Page | None,
+    book: Sequence[_Page],
+    imprint: Imprint,
+    info: Mapping[str, str],
+) -> tuple[list[str], int | None, float, str]:
+    """(authors, page, confidence, source); `rows` are those of the title page without the title."""
+    holders = _copyright_holders(book)
+    told = split_names(info.get("author", "")) if looks_like_name(info.get("author", "")) else []
+    witnesses = [_letters(name) for holder, _ in holders for name in split_names(holder)] + [_letters(n) for n in told]
+
+    def attested(name: str) -> bool:
+        return any(fuzz.ratio(_letters(name), witness) >= 88 for witness in witnesses)
+
+    if title_page is not None:
+        names = _names_after_by([row.text.strip() for row in rows], imprint)
+        if names:
+            cased = [_printed_case(name, book, name_case) for name in names]
+            return cased, title_page.number, 0.98 if any(map(attested, names)) else 0.85, "title_page"
+        lines = [row.text.strip() for row in rows if looks_like_name(row.text) and not looks_like_publisher(row.text)]
+        sure = [line for line in lines if all(map(attested, split_names(line)))]
+        if sure or lines:
+            chosen = sure or lines[:1]
+            names = [_printed_case(name, book, name_case) for line in chosen for name in split_names(line)]
+            return names, title_page.number, 0.95 if sure else 0.65, "title_page"
+    people = [(name, page) for name, page in holders if looks_like_name(name) and not looks_like_publisher(name)]
+    if people:
+        publisher = _letters(imprint.publisher or "")
+        names = [
+            name_case(name) for holder, _ in people[:1] for name in split_names(holder) if _letters(name) != publisher
+        ]
+        if names:
+            return names, people[0][1], 0.6, "copyright_page"
+    if told and title_page is None:
+        return told, None, 0.4, "docinfo"
+    return [], None, 0.0, ""
+
+
+def _names_after_by(texts: Sequence[str], imprint: Imprint) -> list[str]:
+    for test in (_BY, _EDITED):
+        for i, text in enumerate(texts):
+            match = test.match(text)
+            if not match or _OTHERS.match(text):
+                continue
+            rest = text[match.end() :].strip(" :")
+            candidates = [rest] if rest else []
+            for following in texts[i + 1 : i + 5]:
+                if candidates and not _continues_names(candidates[-1], following):
+                    break
+                candidates.append(following)
+            names = []
+            for candidate in candidates:
+                if not looks_like_name(candidate) or looks_like_publisher(candidate) or _is_imprint(candidate, imprint):
+                    break
+                names += split_names(candidate)
+            if names:
+                return names
+    return []
+
+
+def _continues_names(before: str, following: str) -> bool:
+    joined = bool(re.search(r"(?:,|&|\band)$", before, re.I) or re.match(r"(?:and|&|und|et)\b", following, re.I))
+    return joined and looks_like_name(following)
+
+
+def _copyright_holders(book: Sequence[_Page]) -> list[tuple[str, int]]:
+    found = []
+    for page in book:
+        if page.kind in {"copyright", "title_page"}:
+            for row in page.rows:
+                for match in _NOTICE.finditer(row.text):
+                    holder = match[1].strip(" ,.;")
+                    if holder and not re.match(r"(?:notice|page|holder|law|act|in\b|and\b|reserved)", holder, re.I):
+                        found.append((holder, page.number))
+    return found

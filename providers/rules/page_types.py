@@ -1,0 +1,170 @@
+"""What kind of page each is: by position in the book, keywords at its head, and layout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from statistics import median
+
+from rapidfuzz import fuzz
+
+from providers.rules.proposal import Proposal
+
+CONTENTS = re.compile(
+    r"^(?:table\s+of\s+)?contents\b|^(?:inhalt(?:s(?:verzeichnis|übersicht))?|table\s+des\s+mati[eè]res|sommaire"
+    r"|[íi]ndice(?:\s+general)?|indice|sommario|inhoud(?:sopgave)?|conte[úu]do|sum[áa]rio)\W*$",
+    re.I,
+)
+LISTS = re.compile(r"^(?:list\s+of\s+)?(?:illustrations|figures|tables|plates|maps|diagrams)\b\W*\w{0,5}$", re.I)
+_FRONT = (
+    ("preface", re.compile(r"^(?:author.s\s+)?(?:preface|vorwort|pr[ée]face|prefacio|prefazione)\b.{0,40}$", re.I)),
+    ("foreword", re.compile(r"^(?:foreword|geleitwort|avant.propos|pr[óo]logo)\b.{0,30}$", re.I)),
+    (
+        "acknowledgements",
+        re.compile(r"^(?:acknowledge?ments?|danksagung|remerciements|agradecimientos)\b.{0,20}$", re.I),
+    ),
+    (
+        "dedication",
+        re.compile(r"^(?:dedicat(?:ed|ion)\b|to\s+my\b|to\s+the\s+memory\b|for\s+my\b|in\s+memory\b)", re.I),
+    ),
+    ("abbreviations", re.compile(r"^(?:list\s+of\s+)?abbreviations\b.{0,30}$", re.I)),
+    ("introduction", re.compile(r"^(?:general\s+)?(?:introduction|einleitung|introducci[óo]n|introduzione)\W*$", re.I)),
+)
+_BACK = (
+    ("index", re.compile(r"^(?:(?:general|subject|name|author)\s+)?index\b.{0,30}$|^(?:sach|namen)?register$", re.I)),
+    (
+        "bibliography",
+        re.compile(
+            r"^(?:(?:select(?:ed)?\s+)?bibliography|references|works\s+cited|literatur(?:verzeichnis)?)\W*$", re.I
+        ),
+    ),
+    ("appendix", re.compile(r"^(?:appendix|appendices|anhang|annex(?:e|es)?)\b.{0,60}$", re.I)),
+    ("glossary", re.compile(r"^(?:glossary|glossar|glossaire)\b.{0,30}$", re.I)),
+    ("notes", re.compile(r"^(?:end)?notes\W*$", re.I)),
+    ("colophon", re.compile(r"^(?:colophon|a\s+note\s+on\s+the\s+type)\b", re.I)),
+)
+
+
+def contents_score(proposal: Proposal) -> float:
+    """0 to 1: how much a page looks like a contents page, keyword aside: rows that end in numbers, and leaders.
+
+    Half of its rows end in a number on a page of entries with wrapped titles, nearly all where titles are short.
+    """
+    if proposal.rows < 2:
+        return 0.0
+    return min(1.0, proposal.numbered / 0.6) * 0.8 + min(1.0, proposal.leaders / 0.4) * 0.2
+
+
+def page_types(proposals: Sequence[Proposal | None], labels: Sequence[str | None]) -> list[str]:
+    """Kind of every page: cover, half_title, title_page, copyright, dedication, toc, list, preface, foreword,
+    acknowledgements, introduction, abbreviations, body, notes, appendix, glossary, bibliography, index, colophon,
+    blank, unread (reading failed)."""
+    count = len(proposals)
+    types: list[str | None] = [_blank_or_unread(p, label) for p, label in zip(proposals, labels, strict=True)]
+    first_text = next((i for i, label in enumerate(labels) if label is not None and label.isdigit()), min(count, 12))
+    front = min(count, max(first_text, 6), max(2, count // 3))
+    body = [p.type_height for p in proposals if p is not None and p.words > 80]
+    size = median(body) if body else 10.0
+    _title_and_copyright(proposals, types, front)
+    _contents(proposals, types, min(count, max(front + 2, 30)))
+    _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
+    _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), _BACK, size)
+    return [kind or "body" for kind in types]
+
+
+def _blank_or_unread(proposal: Proposal | None, label: str | None) -> str | None:
+    if proposal is None:
+        return "unread"
+    letters = sum(c.isalnum() for line in proposal.first_lines for c in line)
+    return "blank" if proposal.words == 0 or (letters < 3 and proposal.words <= 3 and label is None) else None
+
+
+def _title_and_copyright(proposals: Sequence[Proposal | None], types: list[str | None], front: int) -> None:
+    anchor = None
+    for i in range(min(front, 12)):
+        p = proposals[i]
+        if types[i] is None and p is not None and (p.has_copyright or p.has_isbn) and p.words >= 12 and i > 0:
+            anchor = i
+            types[i] = "copyright"
+            break
+    limit = anchor if anchor is not None else min(front, 8)
+    candidates = [
+        i
+        for i in range(limit)
+        if types[i] is None
+        and (p := proposals[i]) is not None
+        and p.words <= 80
+        and p.numbered * p.rows <= 3  # a date, the number of the edition
+        and not any(test.match(line.strip(" .:")) for line in p.first_lines[:2] for _, test in _FRONT + _BACK)
+    ]
+    if not candidates:
+        return
+    largest = max(p.largest for i in candidates if (p := proposals[i]) is not None)
+
+    def rank(i: int) -> tuple[float, bool, float, int]:
+        p = proposals[i]
+        assert p is not None
+        # Title, author and imprint make at least three rows. It faces the copyright page's back. Of equals the
+        # last before a copyright page (a cover or half-title comes first), else the first of the book.
+        before = anchor is not None and i == anchor - 1
+        return (min(p.rows, 3) + 2.0 * before, p.words > 3, p.largest >= 0.9 * largest, i if anchor is not None else -i)
+
+    title = max(candidates, key=rank)
+    types[title] = "title_page"
+    for i in candidates:
+        p, t = proposals[i], proposals[title]
+        if i >= title or p is None or t is None or types[i] is not None:
+            continue
+        alike = fuzz.token_set_ratio(" ".join(p.first_lines).casefold(), " ".join(t.first_lines).casefold()) >= 80
+        if alike:
+            types[i] = "cover" if i == 0 and p.largest >= 0.9 * t.largest else "half_title"
+        elif i == 0 and p.words <= 40:
+            types[i] = "cover"
+
+
+def _contents(proposals: Sequence[Proposal | None], types: list[str | None], limit: int) -> None:
+    running = None
+    for i in range(limit):
+        p = proposals[i]
+        if p is None or types[i] is not None:
+            running = running if types[i] == "blank" else None
+            continue
+        head = [line.strip(" .:") for line in (*p.first_lines[:3], *(edge.text for edge in p.headers))]
+        if any(CONTENTS.match(line) for line in head) and (p.numbered >= 0.2 or p.rows <= 40) and p.words >= 4:
+            running = types[i] = "toc"
+        elif any(LISTS.match(line) for line in head) and p.numbered >= 0.3:
+            running = types[i] = "list"
+        elif running is not None and contents_score(p) >= 0.5:
+            types[i] = running
+        else:
+            running = None
+
+
+def _by_keyword(
+    proposals: Sequence[Proposal | None],
+    types: list[str | None],
+    pages: range,
+    kinds: Sequence[tuple[str, re.Pattern[str]]],
+    size: float,
+) -> None:
+    """A keyword in the first rows opens a part; pages after it belong to it until another heading opens one."""
+    running: str | None = None
+    for i in pages:
+        p = proposals[i]
+        if p is None or types[i] == "blank":
+            continue
+        if types[i] is not None:
+            running = None
+            continue
+        head = [line.strip(" .:") for line in (*p.first_lines[:3], *(edge.text for edge in p.headers))]
+        found = next((kind for kind, test in kinds if any(test.match(line) for line in head)), None)
+        if found == "index" and p.listed < 0.15 and p.words > 60:
+            found = None
+        if found is None and running == "index" and p.listed >= 0.3:
+            found = running
+        if found is not None:
+            running = found
+        elif any(h.row <= 3 and h.height >= 1.25 * size for h in p.headings):
+            running = None
+        if running is not None:
+            types[i] = running

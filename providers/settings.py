@@ -1,0 +1,192 @@
+"""What the user may set: flag > environment > `.env` > `shelf.toml` > default.
+
+Environment names carry the prefix `SHELF_`, nested ones two underscores (`SHELF_PROVIDERS__TESSERACT__REQUESTS_PER_SECOND`);
+`.env` and `shelf.toml` are those of the current folder. Temporal's own names (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
+`TEMPORAL_PROFILE`, `TEMPORAL_API_KEY`, ...) are honoured as Temporal's tools do. Keys of paid services are no settings:
+the worker reads them from its environment where they are used.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from schemas.errors import BadInput
+
+FILE = "shelf.toml"
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+def _home() -> Path:
+    return Path.cwd() / ".shelf"
+
+
+def _source_roots() -> tuple[Path, ...]:
+    return (Path.cwd(), SAMPLES)
+
+
+def _processors() -> int:
+    """Cores this process may use: fewer than the machine's in a container or under taskset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """All settings, checked; made once per process with `load_settings()`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SHELF_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        toml_file=FILE,
+        # `.env` also holds what is not ours, such as keys; unknown names of shelf.toml are refused in load_settings().
+        extra="ignore",
+        frozen=True,
+    )
+
+    home: Path = Field(default_factory=_home)
+    """State of the embedded stack: databases, artifacts, logs."""
+
+    artifacts_dir: Path = Field(default_factory=lambda given: given["home"] / "artifacts")
+    """Folder of the artifact store; by default `artifacts` in `home`."""
+
+    defradb_url: str = "http://127.0.0.1:9181"
+    """Where DefraDB listens. Once set, it is an external server: used, never started or stopped."""
+
+    temporal_address: str = Field(
+        "127.0.0.1:7233", validation_alias=AliasChoices("TEMPORAL_ADDRESS", "temporal_address")
+    )
+    """host:port of Temporal's gRPC. Once set, an external server."""
+
+    temporal_namespace: str = Field(
+        "default", validation_alias=AliasChoices("TEMPORAL_NAMESPACE", "temporal_namespace")
+    )
+    """Temporal's unit of isolation; the embedded server has "default" alone."""
+
+    temporal_ui_url: str | None = None
+    """Address of Temporal's web UI, for links; known for the embedded server."""
+
+    worker: Literal["embedded", "external"] = "embedded"
+    """External: somebody else runs `worker.py`."""
+
+    source_roots: tuple[Path, ...] = Field(default_factory=_source_roots)
+    """Folders from which a job started through Temporal may read: by default the worker's current one and the samples."""
+
+    language: str = "eng"
+    """Tesseract's names of the languages of a book, joined with "+"; a job's own wins."""
+
+    second_opinion_share: float = Field(0.05, ge=0, le=1)
+    """At most this share of the pages is read by a second engine."""
+
+    second_opinion_below: float = Field(85, ge=0, le=100)
+    """Only pages whose mean confidence lies under it (0..100)."""
+
+    tesseract_processes: int = Field(default_factory=_processors, ge=1)
+    """Pages that Tesseract reads at once in one worker: by default one a core."""
+
+    rapidocr_processes: int = Field(1, ge=1)
+    """RapidOCR takes all cores for one page and 700 MB a process."""
+
+    providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Changes to rows of the queue table: `[providers.tesseract] requests_per_second = 5`. Checked there."""
+
+    @field_validator("home", "artifacts_dir", mode="after")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return Path.cwd() / path.expanduser()
+
+    @field_validator("source_roots", mode="after")
+    @classmethod
+    def _absolute_all(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(Path.cwd() / path.expanduser() for path in paths)
+
+    @property
+    def defradb_is_external(self) -> bool:
+        """Whether the user named a DefraDB."""
+        return "defradb_url" in self.model_fields_set
+
+    @property
+    def temporal_is_external(self) -> bool:
+        """Whether the user named a Temporal server."""
+        return "temporal_address" in self.model_fields_set
+
+    def temporal_connect(self, address: str | None = None) -> dict[str, Any]:
+        """Arguments of `temporalio.client.Client.connect`: host, namespace, API key, TLS, by Temporal's own rules.
+
+        `address` replaces the configured one (the embedded server's port is known only once it runs).
+        """
+        config: dict[str, Any] = {}
+        if self.temporal_is_external and any(name.startswith("TEMPORAL_") for name in os.environ):
+            from temporalio.envconfig import ClientConfig  # 0.2 s, and of use only where something is set
+
+            config = dict(ClientConfig.load_client_connect_config(disable_file=not _names_a_profile()))
+        return config | {"target_host": address or self.temporal_address, "namespace": self.temporal_namespace}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, `.env`, `shelf.toml`, in this order."""
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The settings of this process; `flags` are those the user typed, None meaning not typed.
+
+    Raises:
+        BadInput: a value or a name in `shelf.toml` is wrong; the message names it.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        _refuse_unknown_names()
+        if _names_a_profile():
+            given = _of_profile() | given
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            f"The setting {where} is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}.",
+            f"It comes from a flag, the environment, .env or {FILE}.",
+        ) from error
+    except ValueError as error:  # TOML that does not parse
+        raise BadInput(f"{FILE} or the environment cannot be read: {error}.", "Correct it and try again.") from error
+
+
+def _refuse_unknown_names() -> None:
+    """A misspelt name in shelf.toml would otherwise be a setting that never works."""
+    file = Path(FILE)
+    if not file.exists():
+        return
+    import tomllib
+
+    unknown = sorted(set(tomllib.loads(file.read_text())) - set(Settings.model_fields))
+    if unknown:
+        raise BadInput(
+            f"{FILE} has settings that do not exist: {', '.join(unknown)}.",
+            f"Known are {', '.join(sorted(Settings.model_fields))}.",
+        )
+
+
+def _names_a_profile() -> bool:
+    """A profile of Temporal's tools counts only if asked for: the one of a far server must not catch a newcomer's books."""
+    return "TEMPORAL_PROFILE" in os.environ or "TEMPORAL_CONFIG_FILE" in os.environ
+
+
+def _of_profile() -> dict[str, Any]:
+    from temporalio.envconfig import ClientConfigProfile
+
+    profile = ClientConfigProfile.load()
+    return {
+        name: value
+        for name, value in (("temporal_address", profile.address), ("temporal_namespace", profile.namespace))
+        if value
+    }

@@ -1,0 +1,67 @@
+"""The text that a born-digital PDF carries, as a provider. PyMuPDF is not thread-safe: it runs in a pool process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from providers.errors import Rejected
+from providers.pool import EnginePool
+from schemas.reading import PageReading
+
+if TYPE_CHECKING:
+    from providers.base import Reading
+    from providers.source import LeafSource
+
+NAME = "text-layer"
+
+
+class TextLayerProvider:
+    """`OcrProvider` that reads nothing but what the file says itself. Confidences are None."""
+
+    name = NAME
+
+    def __init__(self, processes: int = 1) -> None:
+        self.pool = EnginePool(processes, "providers.text_layer:Engine", NAME)
+
+    def model(self, language: str) -> str:
+        """The library's version; the text is what it is, in any language."""
+        from importlib.metadata import version
+
+        return f"pymupdf {version('pymupdf')}"
+
+    def parameters(self) -> Mapping[str, object]:
+        return {}
+
+    async def read(self, leaf: LeafSource, language: str, timeout_seconds: float) -> Reading:
+        """Read one page. Raises Rejected for an image file, and where the page cannot be read; EngineCrashed."""
+        from providers.base import Reading
+
+        if leaf.kind != "pdf":
+            raise Rejected(f"page {leaf.page} is an image and has no text layer")
+        answer = await self.pool.run(
+            (leaf.path, leaf.index, leaf.region), timeout_seconds, what=f"page {leaf.page} of {leaf.book or leaf.path}"
+        )
+        page = PageReading.from_json(answer.value)
+        page.model, page.language = self.model(language), language
+        return Reading(page=page, execution_seconds=answer.seconds)
+
+    async def warm(self) -> None:
+        await self.pool.warm()
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+class Engine:
+    """The child's side: (path, index, region) -> JSON of a PageReading without model."""
+
+    def __init__(self) -> None:
+        from providers import pages
+
+        pages.mupdf_library()
+        self._pages = pages
+
+    def __call__(self, task: tuple[str, int, str]) -> bytes:
+        path, index, region = task
+        return self._pages.text_layer_reading(path, index, region).to_json()

@@ -1,0 +1,249 @@
+"""The blend: what stands where engines differ, and what is said about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from providers.vote import agreement, blend
+from schemas.reading import Line, PageReading, Word
+from tests.providers.reading_helpers import character_errors, line, page, sample, sample_truth
+
+
+def two(tesseract: str, rapidocr: str, first: float = 96.0, second: float = 99.0) -> PageReading:
+    """Blend of one line that both engines read."""
+    return blend(
+        [
+            page(line(tesseract, 50, 100, confidence=first)),
+            page(line(rapidocr, 49, 99, 12, confidence=second), provider="rapidocr"),
+        ]
+    )
+
+
+def rules(reading: PageReading) -> dict[str, str]:
+    return {word.text: word.rule for word in reading.words}
+
+
+class TestOneSource:
+    def test_passes_unchanged_under_the_blends_name(self) -> None:
+        reading = page(line("Ifa man", 50, 100), line("wo... 9", 50, 120, confidence=5))
+        blended = blend([reading])
+        assert blended.provider == "vote"
+        assert blended.lines == reading.lines
+
+    def test_has_no_agreement(self) -> None:
+        assert agreement(blend([page(line("word", 50, 100))])) is None
+
+    def test_a_blank_page_stays_blank(self) -> None:
+        assert blend([page()]).text == ""
+        assert blend([page(), page(provider="rapidocr")]).text == ""
+
+    def test_no_source_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="nothing to blend"):
+            blend([])
+
+
+class TestTwoEngines:
+    def test_what_both_read_is_agreed_and_says_so(self) -> None:
+        blended = two("the same words", "the same words")
+        assert blended.text == "the same words"
+        assert {word.rule for word in blended.words} == {"agreed"}
+        assert blended.words[0].voters == ("rapidocr", "tesseract")
+        assert agreement(blended) == 1.0
+
+    def test_typographic_quotes_and_dashes_are_kept(self) -> None:
+        blended = two("“Time—flies,” he said, “isn’t", '"Time-flies," he said, "isn\'t')
+        assert blended.text == "“Time—flies,” he said, “isn’t"
+        assert rules(blended)["“Time—flies,”"] == "typography"
+
+    def test_straight_quotes_of_the_pivot_follow_the_pages_typography(self) -> None:
+        blended = blend(
+            [
+                page(line("“A word,” she said", 50, 100), line("fly be’ It was", 50, 120)),
+                page(
+                    line('"A word," she said', 50, 100, confidence=99),
+                    line('fly be." It was', 50, 120, confidence=99),
+                    provider="rapidocr",
+                ),
+            ]
+        )
+        assert blended.lines[1].text == "fly be.” It was"
+
+    @pytest.mark.parametrize(
+        ("tesseract", "rapidocr", "stands"),
+        [
+            ("time, and the end", "time,and theend", "time, and the end"),
+            ("© 1916 by", "©1916 by", "© 1916 by"),
+            ("if you’ ve come", "if you've come", "if you’ve come"),
+            ("the2 774 men", "the 2774 men", "the 2 774 men"),
+        ],
+    )
+    def test_blanks(self, tesseract: str, rapidocr: str, stands: str) -> None:
+        assert two(tesseract, rapidocr).text == stands
+
+    def test_a_known_word_beats_an_unknown_one_of_the_pivot(self) -> None:
+        readings = [
+            page(line("the horses ran", 50, 100), line("two horses here", 50, 120)),
+            page(line("the horses ran", 50, 100), line("two horscs here", 50, 120), provider="rapidocr"),
+        ]
+        blended = blend(readings)
+        assert blended.lines[1].text == "two horses here"
+        word = blended.lines[1].words[1]
+        assert word.rule == "lexicon"
+        assert word.voters == ("tesseract",)
+        assert word.readings == (("rapidocr", "horscs"), ("tesseract", "horses"))
+
+    def test_the_lexicon_may_come_from_other_pages(self) -> None:
+        readings = [page(line("a galleon", 50, 100)), page(line("a gallcon", 50, 100), provider="rapidocr")]
+        assert blend(readings).text == "a gallcon"
+        assert blend(readings, {"galleon"}).text == "a galleon"
+
+    def test_a_doubtful_pivot_gives_way(self) -> None:
+        assert two("Rothwell came", "Roihwcll came", first=96, second=60).text == "Rothwell came"
+
+    def test_disputed_numbers_are_marked_and_doubted(self) -> None:
+        blended = two("in 1916 and", "in 1918 and")
+        word = blended.words[1]
+        assert word.rule == "number"
+        assert word.confidence == pytest.approx(49.5)
+        assert ("tesseract", "1916") in word.readings
+
+    def test_a_clean_number_beats_one_with_letters_in_it(self) -> None:
+        assert two("page 134 of", "page l34 of").text == "page 134 of"
+
+    def test_garbage_of_one_engine_is_dropped(self) -> None:
+        readings = [
+            page(line("a real line of text", 50, 100), line("~ Fj ,", 50, 300, confidence=20)),
+            page(line("a real line of text", 50, 100), provider="rapidocr"),
+        ]
+        assert blend(readings).text == "a real line of text"
+
+    def test_a_line_that_one_engine_lost_is_kept_in_its_place(self) -> None:
+        readings = [
+            page(line("first line of text", 50, 100), line("third line of text", 50, 128)),
+            page(
+                line("first line of text", 50, 100, confidence=99),
+                line("second line that was lost", 50, 114, confidence=99),
+                line("third line of text", 50, 128, confidence=99),
+                provider="rapidocr",
+            ),
+        ]
+        blended = blend(readings)
+        assert blended.text.split("\n")[1] == "second line that was lost"
+        assert blended.lines[1].words[0].rule == "only-one"
+
+    def test_pieces_of_a_line_come_together(self) -> None:
+        readings = [
+            page(line("A DAY AT A TIME                         7", 50, 40)),
+            page(line("A DAY AT A TIME", 50, 40), line("7", 177.5, 40), provider="rapidocr"),
+        ]
+        blended = blend(readings)
+        assert blended.text == "A DAY AT A TIME 7"
+        assert agreement(blended) == 1.0
+
+    def test_a_line_whose_boxes_do_not_meet_is_not_said_twice(self) -> None:
+        readings = [
+            page(line("possible. Please see our letter", 50, 100), line("and the Sourcebook of May", 50, 113)),
+            page(
+                line("possible. Please see our letter", 50, 100),
+                line("and the Sourcebook of May", 50, 122),
+                provider="rapidocr",
+            ),
+        ]
+        assert blend(readings).text.count("Sourcebook") == 1
+
+    def test_columns_are_read_one_after_the_other(self) -> None:
+        left = [line(f"left column row {i} text", 50, 100 + 14 * i, 8, block=0) for i in range(8)]
+        right = [line(f"right column row {i} text", 220, 100 + 14 * i, 8, block=1) for i in range(8)]
+        zigzag = [row for pair in zip(left, right, strict=True) for row in pair]
+        blended = blend([page(*left, *right), page(*zigzag, provider="rapidocr")])
+        assert [row.text for row in blended.lines] == [row.text for row in [*left, *right]]
+
+    def test_broken_words_of_a_text_layer_have_no_vote(self) -> None:
+        layer = page(line("the \ufffd\ue001nal word stands here", 50, 100, confidence=None), provider="text")
+        assert blend([layer, page(line("the final word stands here", 50, 100))]).text == "the final word stands here"
+        rubbish = page(line("\ue001\ue002 \ue003 \ue004 here", 50, 100, confidence=None), provider="text")
+        assert blend([rubbish, page(line("the final word", 50, 100))]).text == "the final word"
+
+    def test_a_reading_that_loops_has_no_vote(self) -> None:
+        loop = page(*[line("and then he said that", 50, 100 + 12 * i) for i in range(30)], provider="model")
+        assert blend([loop, page(line("It was the end.", 50, 100))]).text == "It was the end."
+
+
+class TestLeaders:
+    def test_letters_made_of_dots_become_leaders(self) -> None:
+        noise = Word("ceesssescssseessseessssesceseccessscssssecsss", (130, 100, 330, 110), 2.0)
+        tesseract = line("The Doctor", 50, 100)
+        tesseract.words += [noise, Word("17", (338, 100, 348, 110), 96.0)]
+        rapidocr = line("The Doctor", 50, 100, confidence=99)
+        blended = blend([page(tesseract), page(rapidocr, line("17", 338, 100, confidence=99), provider="rapidocr")])
+        assert blended.text == "The Doctor .... 17"
+        assert blended.words[2].rule == "leaders"
+
+    def test_a_number_that_one_engine_lost_behind_them_stays(self) -> None:
+        tesseract = line("A Day at a Time", 50, 100)
+        tesseract.words += [
+            Word("oo.", (130, 100, 140, 110), 8.0),
+            Word("cecceccsssescnsecsssseesssesses", (142, 100, 330, 110), 0.0),
+            Word("1", (338, 100, 343, 110), 96.0),
+        ]
+        blended = blend([page(tesseract), page(line("A Day at a Time", 50, 100), provider="rapidocr")])
+        assert blended.text == "A Day at a Time .... 1"
+
+
+class TestThreeEngines:
+    def vote(self, *texts: str) -> PageReading:
+        return blend([page(line(text, 50, 100), provider=f"engine{i}") for i, text in enumerate(texts)])
+
+    def test_the_majority_decides(self) -> None:
+        blended = self.vote("the quiet sea", "the quict sea", "the quiet sea")
+        assert blended.text == "the quiet sea"
+        assert rules(blended)["quiet"] == "majority"
+        assert blended.words[1].voters == ("engine0", "engine2")
+
+    def test_words_of_one_are_dropped_if_two_are_silent(self) -> None:
+        assert self.vote("the sea", "the big sea", "the sea").text == "the sea"
+
+    def test_letters_are_voted_where_all_words_differ(self) -> None:
+        readings = [
+            page(line("harbour wall", 50, 100), line(word, 50, 120), provider=f"engine{i}")
+            for i, word in enumerate(["harbonr", "hazbour", "harbcur"])
+        ]
+        blended = blend(readings)
+        assert blended.lines[1].text == "harbour"
+        assert blended.lines[1].words[0].rule == "characters"
+
+
+class TestSample:
+    """26 pages at 300 dpi; Tesseract alone has 1.2 % errors, nearly all on the contents page."""
+
+    def test_a_second_reading_of_low_confidence_pages_brings_errors_under_a_fifth_of_a_per_cent(self) -> None:
+        second = dict(sample("rapidocr"))
+        blended = [
+            (i, blend([reading, second[i]] if (reading.confidence or 0) < 85 else [reading]))
+            for i, reading in sample("tesseract")
+        ]
+        assert character_errors(blended, sample_truth()) <= 0.1
+        assert character_errors(blended, sample_truth(), straight_quotes=True) <= 0.1
+
+    def test_the_blend_of_all_pages_is_better_than_each_engine(self) -> None:
+        first, second = sample("tesseract"), sample("rapidocr")
+        blended = [(i, blend([a, b])) for (i, a), (_, b) in zip(first, second, strict=True)]
+        truth = sample_truth()
+        best = min(character_errors(readings, truth, straight_quotes=True) for readings in (first, second))
+        assert character_errors(blended, truth) <= 0.05 < best
+
+    def test_the_order_of_the_readings_does_not_matter(self) -> None:
+        first, second = dict(sample("tesseract")), dict(sample("rapidocr"))
+        for i in (3, 4, 17):
+            assert blend([first[i], second[i]]).text == blend([second[i], first[i]]).text
+
+    def test_every_word_survives_json(self) -> None:
+        blended = blend([dict(sample("tesseract"))[3], dict(sample("rapidocr"))[3]])
+        again = PageReading.from_json(blended.to_json())
+        assert [(w.text, w.voters, w.readings, w.rule) for w in again.words] == [
+            (w.text, w.voters, w.readings, w.rule) for w in blended.words
+        ]
+
+
+def test_empty_lines_do_no_harm() -> None:
+    assert blend([PageReading("a", 10, 10, [Line([])]), page(line("text here", 5, 5))]).text == "text here"
