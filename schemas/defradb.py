@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -33,7 +34,7 @@ from schemas.guard import (
 )
 from schemas.history import COMMIT_FIELDS, DOCUMENT, rebuild
 from schemas.http import AnswerLost, HttpClient, NotSent, Reply
-from schemas.sdl import MOST_TYPES, RESERVED, SCALARS, indexes, python_types, reserved_sdl, rev_fields, sdl
+from schemas.sdl import IDENTITY, MOST_TYPES, RESERVED, SCALARS, indexes, python_types, reserved_sdl, rev_fields, sdl
 from schemas.store import Saved, Update, Version, Written, revision
 
 D = TypeVar("D", bound=Document)
@@ -103,7 +104,8 @@ class DefraStore:
 
     def __init__(self, url: str, *, http: HttpClient | None = None, types: Sequence[type[Document]] = TYPES) -> None:
         self.url = url.rstrip("/")
-        self._http = http or HttpClient(self.url, connect_seconds=5.0, read_seconds=60.0)
+        self._http = http or HttpClient(self.url, connect_seconds=5.0, read_seconds=60.0, on_connect=self._recognise)
+        self._identity: str | None = None
         self._types = tuple(types)
         self._random = random.Random()  # noqa: S311 (jitter)
 
@@ -146,6 +148,41 @@ class DefraStore:
         for kind in self._types:
             if kind in older:
                 await self._backfill(kind)
+        self._identity = await self._name()
+
+    async def _name(self) -> str:
+        """The database's random name; given to it where it has none."""
+        name = IDENTITY.lower()
+        for value in (None, uuid.uuid4().hex):
+            if value is not None:
+                await self._graphql(
+                    f"mutation($i:[{IDENTITY}MutationInputArg!]!){{c:create_{IDENTITY}(input:$i){{_docID}}}}",
+                    {"i": [{name: value}]},
+                )
+            rows = (await self._graphql(f"query{{r:{IDENTITY}{{{name}}}}}", {}))["r"]
+            if rows:
+                # Two that began at once gave it two names: both take the lower one.
+                return min(str(row[name]) for row in rows)
+        raise StoreUnavailable(f"{self.url}: the database's name was not there after it was written.")
+
+    async def _recognise(self) -> None:
+        """Before each new connection: the same database as before? A server that was killed leaves its port to anybody,
+        and another Shelf's database would take our documents without a word."""
+        if self._identity is None:
+            return
+        name = IDENTITY.lower()
+        async with HttpClient(self.url, connect_seconds=5.0, read_seconds=10.0) as http:
+            try:
+                reply = await http.request(
+                    "POST", f"{API}/graphql", json_body={"query": f"query{{r:{IDENTITY}{{{name}}}}}"}
+                )
+                rows = (reply.json().get("data") or {}).get("r") or []
+            except (NotSent, AnswerLost, ValueError, AttributeError) as error:
+                raise StoreUnavailable(f"The database at {self.url} does not answer: {error}.") from error
+        if self._identity not in [row[name] for row in rows]:
+            raise StoreUnavailable(
+                f"Another database answers at {self.url}.", "Start Shelf's own again: `shelf up`; see `shelf doctor`."
+            )
 
     async def _collections(self) -> dict[str, dict[str, Any]]:
         """Active types: {"fields": {name: kind number}, "indexes": {(field, unique)}}."""
@@ -542,10 +579,8 @@ class DefraStore:
             else was first."""
         await self.stub(Lease, [{"key": book_key, "book_key": book_key, "epoch": 0}])
         row = (await self._rows(Lease, [book_key], ["epoch", "run_id"]))[book_key]
-        if row["run_id"] == run_id:
-            return int(row["epoch"])
         if row["epoch"] != expected:
-            return None
+            return int(row["epoch"]) if row["run_id"] == run_id else None
         values = {
             "workflow_id": workflow_id,
             "first_run_id": first_run_id,

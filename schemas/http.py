@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -82,6 +82,7 @@ class HttpClient:
         connect_seconds: until a connection stands.
         read_seconds: between two pieces of the answer.
         connections: at most so many at a time; more requests wait for one.
+        on_connect: awaited before each new connection is used; what it raises ends the request, which was not sent.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class HttpClient:
         connect_seconds: float = 5.0,
         read_seconds: float = 60.0,
         connections: int = 20,
+        on_connect: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._on_connect = on_connect
         self.base_url = base_url.rstrip("/")
         try:
             url = httpx.URL(self.base_url)
@@ -109,6 +112,10 @@ class HttpClient:
             # Loading the certificates costs 20-50 ms and memory; nothing there is read over plain http.
             verify=url.scheme == "https",
         )
+
+    async def _trace(self, event: str, details: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete" and self._on_connect is not None:
+            await self._on_connect()
 
     async def request(
         self,
@@ -142,7 +149,12 @@ class HttpClient:
         try:
             async with asyncio.timeout(deadline_seconds):
                 reply = await self._client.request(
-                    method, self.base_url + path, content=content, headers=sent, params=params
+                    method,
+                    self.base_url + path,
+                    content=content,
+                    headers=sent,
+                    params=params,
+                    extensions={"trace": self._trace} if self._on_connect is not None else None,
                 )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             raise NotSent(f"{where}: {_cause(error)}") from error

@@ -193,9 +193,9 @@ class MemoryStore:
         if book_key not in self._of(Lease):
             self._write(Lease, book_key, {"key": book_key, "book_key": book_key, "epoch": 0})
         row = self._of(Lease)[book_key]
-        if row.get("run_id") != run_id:
-            if row["epoch"] != expected:
-                return None
+        if row["epoch"] != expected and row.get("run_id") != run_id:
+            return None
+        if row["epoch"] == expected:
             holder = {"workflow_id": workflow_id, "first_run_id": first_run_id, "run_id": run_id}
             self._write(Lease, book_key, {**holder, "epoch": expected + 1})
         await self._step("acquire_lease:after")

@@ -90,6 +90,10 @@ def sdl(kind: type[Document]) -> str:
     return "\n".join([f"type {kind.__name__} {{", *lines, "}"])
 
 
+IDENTITY = RESERVED[-1]
+"""The reserved type that holds one document: the database's own random name."""
+
+
 def reserved_sdl(name: str) -> str:
     """The SDL of a type that only takes a number; it shares no field name with a real one."""
     return f"type {name} {{ {name.lower()}: String }}"

@@ -145,7 +145,8 @@ class Store(Protocol):
         self, book_key: str, workflow_id: str, first_run_id: str, run_id: str, expected: int
     ) -> int | None:
         """Take the lease by compare-and-set: epoch `expected` -> expected + 1. Returns the new epoch, or the epoch
-        that my own token already holds (a lost response); None where somebody else was first."""
+        that my own token already holds (a lost response); None where somebody else was first. The holder itself may
+        take the next epoch, by naming its own as `expected`."""
 
     async def release_lease(self, book_key: str, run_id: str, epoch: int) -> None:
         """Free the book if run_id and epoch still hold it; the epoch stays."""

@@ -1,0 +1,5 @@
+"""`python -m cli`: what the launcher starts."""
+
+from cli.main import main
+
+main()

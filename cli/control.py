@@ -1,0 +1,195 @@
+"""Commands that steer jobs: pause, resume, cancel, status."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.read import BOOK, JSON
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from cli.connect import Connection
+    from cli.jobs import Found
+
+
+def pause(
+    book: Annotated[str, BOOK],
+    reason: Annotated[str, typer.Option("--reason", help="Shown wherever the job is.")] = "paused by request",
+) -> None:
+    """Pause the job of a book: pages under way are finished and saved, nothing more is started."""
+
+    async def send(found: Found) -> str:
+        from workflows.process_pages import ProcessPages
+
+        await found.handle.signal(ProcessPages.pause, reason)
+        return f"{found.description.id} finishes what is under way and pauses. Go on with `shelf resume {found.book}`."
+
+    _steer(book, send)
+
+
+def resume(book: Annotated[str, BOOK]) -> None:
+    """Let a paused job go on."""
+
+    async def send(found: Found) -> str:
+        from workflows.process_pages import ProcessPages
+
+        await found.handle.signal(ProcessPages.resume)
+        return f"{found.description.id} goes on. Watch it with `shelf watch {found.book}`."
+
+    _steer(book, send)
+
+
+def cancel(book: Annotated[str, BOOK]) -> None:
+    """Cancel the job of a book: pages under way are finished and saved, what is there stays."""
+
+    async def send(found: Found) -> str:
+        await found.handle.cancel()
+        return f"{found.description.id} finishes what is under way and ends. What it has saved stays."
+
+    _steer(book, send)
+
+
+def _steer(book: str, send: Callable[[Found], Awaitable[str]]) -> None:
+    from cli import connect, output
+
+    async def command() -> None:
+        from temporalio.service import RPCError, RPCStatusCode
+
+        from cli.jobs import NotRunning, find_job
+
+        async with connect.working(wait_for_worker=False) as shelf:
+            found = await find_job(shelf, await shelf.temporal(), book)
+            not_running = NotRunning(f"No job runs on {found.book}.", f"Start one with `shelf process {found.book}`.")
+            if not found.running:
+                raise not_running
+            try:
+                output.note(await send(found))
+            except RPCError as error:
+                raise (not_running if error.status == RPCStatusCode.NOT_FOUND else connect.rpc_error(error)) from None
+
+    connect.run(command)
+
+
+def status(
+    book: Annotated[
+        str | None,
+        typer.Argument(help="Key of a book, or its beginning; all jobs that run by default.", metavar="[BOOK]"),
+    ] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Show how far jobs are, what waits and why."""
+    from cli import connect, output
+
+    async def command() -> None:
+        from cli.jobs import find_job, job_row
+
+        async with connect.working(wait_for_worker=False) as shelf:
+            client = await shelf.temporal()
+            if book is not None:
+                rows = [await job_row(shelf, client, await find_job(shelf, client, book))]
+            else:
+                rows = [await job_row(shelf, client, found) for found in await running_jobs(client)]
+            cooling = cooling_providers(shelf)
+        if as_json:
+            output.data({"jobs": rows, "cooling": cooling})
+            return
+        for row in rows:
+            show_job(row)
+        if not rows:
+            output.note("No job runs. See `shelf books` for what has been read.")
+        for provider in cooling:
+            print(f"{provider['provider']} is not called until {provider['until']}: {provider['reason']}")
+
+    connect.run(command)
+
+
+async def running_jobs(client: Client) -> list[Found]:
+    """Jobs that run, oldest first; without their ranges."""
+    from temporalio.service import RPCError
+
+    from activities.contracts import JobResult
+    from cli.connect import rpc_error
+    from cli.jobs import Found
+    from workflows.registry import JOBS
+
+    kinds = ", ".join(f"'{name}'" for name in JOBS)
+    found = []
+    try:
+        async for execution in client.list_workflows(f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"):
+            handle = client.get_workflow_handle(execution.id, run_id=execution.run_id, result_type=JobResult)
+            found.append(Found(_book_of(execution.id), handle, await handle.describe()))
+    except RPCError as error:
+        raise rpc_error(error) from None
+    return sorted(found, key=lambda job: job.description.start_time)
+
+
+def _book_of(workflow_id: str) -> str:
+    """The book in an id that was given here; of another one its job says it."""
+    _, _, book = workflow_id.partition(":")
+    return book or workflow_id
+
+
+def cooling_providers(shelf: Connection) -> list[dict[str, Any]]:
+    """Providers that asked not to be called for a while."""
+    import time
+    from datetime import UTC, datetime
+
+    from providers.queues import provider_queues
+
+    if not shelf.artifacts_dir.exists():
+        return []
+    artifacts = shelf.artifacts
+    found = []
+    for provider in provider_queues(shelf.settings.providers):
+        until, reason = artifacts.cooling(provider)
+        if until > time.time():
+            at = datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds")
+            found.append({"provider": provider, "until": at, "reason": reason})
+    return found
+
+
+def show_job(row: dict[str, Any]) -> None:
+    """State and counts of one job."""
+    from cli import output
+    from cli.display import STATES, TITLES
+
+    state = STATES.get(row["state"], row["state"]).replace("_", " ")
+    if row["reason"]:
+        state += f": {row['reason']}"
+    done = f"{row['pages_settled']} of {row['pages']}" if row["pages"] else None
+    output.facts(
+        [
+            ("Book", row["key"]),
+            ("Job", row["workflow_id"]),
+            ("State", state),
+            ("Pages", done),
+            ("Ranges", row["open_ranges"]),
+            ("Cost", output.money(row["cost_usd"]) if row["cost_usd"] is not None else None),
+            ("Started", row["started"]),
+            ("Ended", row["ended"]),
+            ("Temporal UI", row["url"]),
+        ]
+    )
+    if row["operations"]:
+        print()
+        counts = [
+            [
+                name,
+                TITLES.get(name, ""),
+                *(count[part] for part in ("complete", "failed", "blocked", "in_flight", "total")),
+            ]
+            for name, count in row["operations"].items()
+        ]
+        headers = ["operation", "", "complete", "failed", "blocked", "under way", "of"]
+        output.table(headers, counts, right=headers[2:])
+    if row["failed"]:
+        print()
+        failed = [
+            [item["page"] or "book", item["operation"], f"{item['code']}: {item['message']}"] for item in row["failed"]
+        ]
+        output.table(["page", "operation", "reason"], failed, right=["page"])
+    print()

@@ -1,0 +1,120 @@
+"""What a command shows: data on stdout (tables for people, JSON for programs), notes and errors on stderr.
+
+A table on a terminal fits its width; anywhere else nothing is cut or coloured, so that it can be searched and compared.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from schemas.errors import ShelfError
+
+UNLIMITED_WIDTH = 100_000
+"""Of a file or a pipe: rows are never wrapped."""
+
+
+def data(value: Any) -> None:
+    """Print a value as JSON: two blanks of indentation, UTF-8, keys in the documented order."""
+    import json
+
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def note(text: str) -> None:
+    """Tell people something beside the data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def report(error: ShelfError) -> None:
+    """`error: message. next step`."""
+    note(f"error: {sentence(error.message)} {error.next_step}".rstrip())
+
+
+def sentence(text: str) -> str:
+    """With a full stop, if it has no end of its own."""
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", ":", ")")) else f"{text}."
+
+
+def is_live(stream: TextIO | None = None) -> bool:
+    """Whether a display that rewrites itself makes sense on stderr: a terminal, nobody asked for plain text, no CI."""
+    stream = stream or sys.stderr
+    return stream.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A Rich console on stdout (or another stream) that never wraps where nobody looks."""
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    width = None if stream.isatty() else UNLIMITED_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[str] = ()) -> None:
+    """Print rows under headers; the columns named in `right` are aligned to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for header in headers:
+        grid.add_column(header, justify="right" if header in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell(value)) for value in row))
+    _print(grid)
+
+
+def facts(pairs: Sequence[tuple[str, Any]]) -> None:
+    """Print names and values in two columns; names without a value are left out."""
+    known = [(name, cell(value)) for name, value in pairs if value not in (None, "", [], ())]
+    width = max((len(name) for name, _ in known), default=0)
+    bold, plain = ("\x1b[1m", "\x1b[0m") if is_live(sys.stdout) else ("", "")
+    for name, value in known:
+        # Long values are left to the terminal: an address that was wrapped by us could not be clicked.
+        print(f"{bold}{name:<{width}}{plain}  {value}")
+
+
+def _print(grid: Table) -> None:
+    """Without the blanks by which Rich fills up the last column."""
+    out = console()
+    with out.capture() as captured:
+        out.print(grid)
+    print("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+
+
+def cell(value: Any) -> str:
+    """A value as people read it: `–` for none, one decimal, lists by commas."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(item) for item in value) or "–"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """`4.2 s`, `3 min 5 s`, `2 h 7 min`."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def money(cost_usd: float | None) -> str:
+    """Dollars; four digits after the point where a page costs less than a cent."""
+    if cost_usd is None:
+        return "unknown"
+    return f"${cost_usd:.4f}" if 0 < cost_usd < 0.1 else f"${cost_usd:.2f}"

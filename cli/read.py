@@ -1,0 +1,279 @@
+"""Commands that read what is known of books: books, show, pages, page, toc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cli.connect import Connection
+
+BOOK = typer.Argument(help="Key of a book, or its beginning; see `shelf books`.", metavar="BOOK", show_default=False)
+PAGE = typer.Argument(help="Physical page, counted from 1.", metavar="N", min=1, show_default=False)
+JSON = typer.Option("--json", help="Print JSON (format: docs/cli.md).")
+
+NAMES = {"isbn": "ISBN"}
+"""Fields whose name people write otherwise than by a capital."""
+
+
+def books(as_json: Annotated[bool, JSON] = False) -> None:
+    """List the books."""
+    from cli import connect, output
+    from cli.books import all_books
+
+    async def command() -> None:
+        async with connect.reading() as shelf:
+            found = await all_books(shelf.store)
+        if as_json:
+            output.data({"books": found})
+        elif not found:
+            output.note("There are no books yet. Read one: `shelf process FILE.pdf`.")
+        else:
+            headers = ["key", "title", "authors", "year", "pages", "complete", "failed", "job"]
+            rows = [
+                [
+                    book["key"],
+                    book["title"],
+                    book["authors"],
+                    book["year"],
+                    book["page_count"],
+                    book["pages_complete"],
+                    book["pages_failed"],
+                    book["job"] or "",
+                ]
+                for book in found
+            ]
+            output.table(headers, rows, right=["year", "pages", "complete", "failed"])
+
+    connect.run(command)
+
+
+def show(book: Annotated[str, BOOK], as_json: Annotated[bool, JSON] = False) -> None:
+    """Show a book's metadata, each field with its source and confidence."""
+    from cli import connect, output
+    from cli.books import book_metadata, find_book
+
+    async def command() -> None:
+        async with connect.reading() as shelf:
+            found = await book_metadata(shelf.store, await find_book(shelf.store, book))
+        if as_json:
+            output.data(found)
+        else:
+            show_metadata(found)
+
+    connect.run(command)
+
+
+def show_metadata(found: dict[str, Any]) -> None:
+    """Metadata as a table: field, value, confidence, where it was found; then how far the book is."""
+    from cli import output
+    from cli.books import METADATA
+
+    rows = []
+    for name in METADATA:
+        value = found[name]
+        if value in (None, [], ""):
+            continue
+        evidence = found["evidence"].get(name) or {}
+        confidence = evidence.get("confidence")
+        where = str(evidence.get("source") or "").replace("_", " ")
+        if evidence.get("page"):
+            where = f"page {evidence['page']}, {where}".rstrip(", ")
+        rows.append(
+            [NAMES.get(name, name.capitalize()), value, f"{confidence:.0%}" if confidence is not None else None, where]
+        )
+    if rows:
+        output.table(["field", "value", "confidence", "found on"], rows, right=["confidence"])
+        print()
+    pages = f"{found['pages_complete']} of {found['page_count'] or '?'} complete"
+    if found["pages_failed"]:
+        pages += f", {found['pages_failed']} failed"
+    facts = [("Key", found["key"]), ("Source", found["source_name"]), ("Pages", pages), ("Labels", found["labels"])]
+    output.facts(facts + [(f"{name} failed", error) for name, error in found["errors"].items()])
+
+
+def toc(book: Annotated[str, BOOK], as_json: Annotated[bool, JSON] = False) -> None:
+    """Show a book's table of contents with printed and physical pages."""
+    from cli import connect, output
+    from cli.books import book_contents, find_book
+
+    async def command() -> None:
+        async with connect.reading() as shelf:
+            found = await book_contents(shelf.store, await find_book(shelf.store, book))
+        if as_json:
+            output.data(found)
+        else:
+            show_contents(found)
+
+    connect.run(command)
+
+
+def show_contents(found: dict[str, Any]) -> None:
+    """The entries as a table; then which evidence decided."""
+    from cli import output
+
+    if found["toc"]:
+        rows = [
+            [
+                "  " * ((entry["level"] or 1) - 1) + " ".join(filter(None, [entry["number"], entry["title"]])),
+                entry["printed"],
+                entry["page"],
+                None if entry["confidence"] is None else f"{entry['confidence']:.0%}",
+                entry["source"],
+            ]
+            for entry in found["toc"]
+        ]
+        output.table(
+            ["title", "printed page", "page", "confidence", "source"],
+            rows,
+            right=["printed page", "page", "confidence"],
+        )
+    elif found["found"] is None:
+        output.note("The contents have not been looked for yet.")
+    else:
+        output.note("The book has no table of contents that could be read.")
+    for name, error in found["errors"].items():
+        output.note(f"{name} failed: {output.sentence(error)}")
+    if found["reason"]:
+        output.note(output.sentence(found["reason"]))
+
+
+def pages(
+    book: Annotated[str, BOOK],
+    text: Annotated[bool, typer.Option("--text", help="With their texts.")] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """List a book's pages."""
+    from cli import connect, output
+    from cli.books import book_pages, find_book
+
+    async def command() -> None:
+        async with connect.reading() as shelf:
+            found = await book_pages(shelf.store, await find_book(shelf.store, book), text=text)
+        if as_json:
+            output.data(found)
+        elif text:
+            for row in found["pages"]:
+                print(f"--- page {row['page']}{_label_of(row)} ---")
+                print(row["text"] if row["text"] is not None else "(not read)")
+        else:
+            headers = ["page", "label", "type", "running header", "confidence", "agreement", "problem"]
+            rows = [
+                [
+                    row["page"],
+                    f"({row['label']})" if row["label_inferred"] and row["label"] else row["label"],
+                    row["page_type"],
+                    row["running_header"],
+                    row["confidence"],
+                    None if row["agreement"] is None else f"{row['agreement']:.0%}",
+                    "; ".join(f"{name}: {error}" for name, error in row["errors"].items())
+                    or ("" if row["complete"] else "not complete"),
+                ]
+                for row in found["pages"]
+            ]
+            if any(row["label_inferred"] and row["label"] for row in found["pages"]):
+                output.note("Labels in parentheses are not printed on the page; they follow from its neighbours.")
+            output.table(headers, rows, right=["page", "label", "confidence", "agreement"])
+
+    connect.run(command)
+
+
+def page(
+    book: Annotated[str, BOOK],
+    number: Annotated[int, PAGE],
+    image: Annotated[
+        Path | None, typer.Option("--image", help="Write the page's image there, as PNG.", metavar="FILE.png")
+    ] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Show one page: text, label, header, type, and every reading behind it."""
+    from cli import connect, output
+    from cli.books import find_book, one_page
+
+    async def command() -> None:
+        async with connect.reading() as shelf:
+            key = await find_book(shelf.store, book)
+            found = await one_page(shelf.store, key, number)
+            if image is not None:
+                await write_image(shelf, key, number, image)
+        if as_json:
+            output.data(found)
+        else:
+            show_page(found)
+        if image is not None:
+            output.note(f"The image of page {number} is in {image}.")
+
+    connect.run(command)
+
+
+def show_page(found: dict[str, Any]) -> None:
+    """What is known of a page, its sources, then its text."""
+    from cli import output
+
+    label = found["label"]
+    if label and found["label_inferred"]:
+        label = f"{label} (inferred, not printed)"
+    layer = found["text_layer"]
+    if layer and found["text_layer_reason"]:
+        layer = f"{layer}: {found['text_layer_reason']}"
+    agreement = found["agreement"]
+    output.facts(
+        [
+            ("Page", found["page"]),
+            ("Label", label or "none"),
+            ("Type", found["page_type"]),
+            ("Running header", found["running_header"]),
+            ("Confidence", found["confidence"]),
+            ("Agreement", None if agreement is None else f"{agreement:.1%} of the words read alike"),
+            ("Text layer", layer),
+            *((f"{name} failed", error) for name, error in found["errors"].items()),
+        ]
+    )
+    if found["sources"]:
+        print()
+        rows = [
+            [source["provider"], source["model"], source["language"], source["confidence"], source["key"]]
+            for source in found["sources"]
+        ]
+        output.table(["source", "model", "language", "confidence", "key"], rows, right=["confidence"])
+    print()
+    print(found["text"] if found["text"] is not None else "(not read)")
+
+
+async def write_image(shelf: Connection, key: str, number: int, file: Path) -> None:
+    """Render a page into a PNG file. Raises BadInput, ArtifactMissing, DiskFull."""
+    import asyncio
+
+    from cli.books import find_page
+    from providers import pages as images
+    from providers.errors import ProviderError
+    from providers.source import Manifest
+    from schemas.documents import Book
+    from schemas.errors import ArtifactMissing, BadSource, DiskFull
+
+    page = await find_page(shelf.store, key, number)
+    book = (await shelf.store.get(Book, [key], ["source_manifest"]))[key]
+    artifacts = shelf.artifacts
+    body = artifacts.get(book.source_manifest or "")
+    if body is None:
+        raise ArtifactMissing(
+            f"The list of source files of {key} is not in {shelf.artifacts_dir}.", "Process the source again."
+        )
+    part = Manifest.model_validate_json(body).parts[page.part or 0]
+    path = artifacts.file(part.sha256)
+    try:
+        png = await asyncio.to_thread(images.png, path, part.kind, page.index or 0, region=page.region or "")
+    except ProviderError as error:
+        raise BadSource(f"Page {number} of {key} cannot be rendered: {error}.", "Check the source file.") from None
+    try:
+        await asyncio.to_thread(file.write_bytes, png)
+    except OSError as error:
+        raise DiskFull(f"{file} cannot be written: {error.strerror}.", "Name another file.") from None
+
+
+def _label_of(row: dict[str, Any]) -> str:
+    if not row["label"]:
+        return ""
+    return f" · {row['label']}{' (inferred)' if row['label_inferred'] else ''}"
