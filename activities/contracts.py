@@ -236,7 +236,6 @@ class RangeResult(Contract):
     stopped: str = ""
     """Why the range stopped before it was settled; '' = it is settled."""
     cost_usd: float = 0.0
-    sections: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 class OperationProgress(Contract):
