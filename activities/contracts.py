@@ -22,6 +22,7 @@ class ProviderPolicy(Contract):
     name: str
     queue: str
     batch_pages: int = 1
+    in_flight: int = 1
     page_timeout_seconds: float
     max_attempts: int
     """Failed calls after which a page counts as failed; shutdowns and outages of ours do not count."""

@@ -189,6 +189,7 @@ class JobActivities:
             name=row.name,
             queue=row.queue,
             batch_pages=row.batch_pages,
+            in_flight=row.in_flight,
             page_timeout_seconds=row.page_timeout_seconds,
             max_attempts=row.max_attempts,
             retry_initial_seconds=row.retry_initial_seconds,

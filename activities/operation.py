@@ -143,6 +143,8 @@ class PageOperation(Operation):
     scope = Scope.PAGE
     linger: ClassVar[bool] = True
     """Wait until a whole batch is ready (or nothing more is coming): half-empty batches cost an activity each."""
+    eager: ClassVar[bool] = False
+    """Send the very first batch as soon as a page is ready, so that a reader sees a result early."""
 
     def create_work_units(self, state: JobState) -> list[WorkUnit]:
         own = state.of(self.name)
@@ -156,13 +158,8 @@ class PageOperation(Operation):
         provider = self.provider(state)
         size = state.config.providers[provider].batch_pages
         units = self.batches(state, provider, ready, size)
-        if (
-            self.linger
-            and not state.flush
-            and own.complete | own.planned
-            and len(units[-1].pages) < size
-            and self._more_to_come(state)
-        ):
+        started = bool(own.complete or own.planned) or not self.eager
+        if self.linger and started and not state.flush and len(units[-1].pages) < size and self._more_to_come(state):
             units.pop()
         return units
 

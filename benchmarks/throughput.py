@@ -21,8 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +42,6 @@ class Figures:
 
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    first_page: list[float] = field(default_factory=list)
     by_process: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -67,9 +64,9 @@ def make_book(target: Path, pages: int, mark: str) -> None:
 
 def tessdata() -> Path:
     """The folder of the model that all contestants use."""
-    from providers.tesseract import tessdata_of
+    from providers.tesseract import tessdata_folders
 
-    return tessdata_of("eng").parent
+    return next(folder for folder in tessdata_folders() if (folder / "eng.traineddata").exists())
 
 
 def bare(book: Path, pages: int) -> tuple[float, float]:
@@ -101,8 +98,21 @@ def bare(book: Path, pages: int) -> tuple[float, float]:
     return seconds, after - before
 
 
+def peer_tessdata(folder: Path) -> Path:
+    """The same model, in a folder that also has the configuration files which the program `tesseract` is called with."""
+    target = folder / "tessdata"
+    if not target.exists():
+        system = next(
+            path for path in Path("/usr/share").glob("tesseract-ocr/*/tessdata") if (path / "configs").is_dir()
+        )
+        shutil.copytree(system, target)
+        shutil.copy(tessdata() / "eng.traineddata", target / "eng.traineddata")
+    return target
+
+
 def ocrmypdf(book: Path, folder: Path) -> tuple[float, float]:
     """OCRmyPDF, text only, as many jobs as cores."""
+    environment = {**os.environ, "TESSDATA_PREFIX": str(peer_tessdata(folder)), "OMP_THREAD_LIMIT": "1"}
     began = time.monotonic()
     usage = children_cpu()
     subprocess.run(
@@ -113,7 +123,7 @@ def ocrmypdf(book: Path, folder: Path) -> tuple[float, float]:
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "TESSDATA_PREFIX": str(tessdata()), "OMP_THREAD_LIMIT": "1"},
+        env=environment,
     )
     return time.monotonic() - began, children_cpu() - usage
 
@@ -149,12 +159,14 @@ class Stack:
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """Server name -> its process and all its children."""
-        state = json.loads((self.folder / ".shelf" / "stack.json").read_text())
         found = {}
-        for name, pid in sorted(pids_of(state).items()):
-            root = psutil.Process(pid)
+        for name, entry in self.state().items():
+            root = psutil.Process(entry["pid"])
             found[name] = [root, *root.children(recursive=True)]
         return found
+
+    def state(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / ".shelf" / "stack.json").read_text()))
 
     def cpu(self) -> dict[str, float]:
         figures = {}
@@ -164,38 +176,23 @@ class Stack:
                 figures["engines"] = figures.get("engines", 0.0) + sum(map(cpu_of, processes[1:]))
         return figures
 
-    def process(self, book: Path, *options: str) -> tuple[float, dict[str, float], float]:
-        """(seconds, CPU by process, seconds to the first page)."""
+    def process(self, book: Path, *options: str) -> tuple[float, dict[str, float]]:
+        """(seconds, CPU by process)."""
         before, own = self.cpu(), children_cpu()
         began = time.monotonic()
-        with watching_first_page(self, book) as first:
-            self.call("process", str(book), *options)
+        self.call("process", str(book), *options)
         seconds = time.monotonic() - began
         after = self.cpu()
         cpu = {name: after[name] - before.get(name, 0.0) for name in after}
         cpu["command line"] = children_cpu() - own
-        return seconds, cpu, first()
-
-
-def pids_of(state: Any) -> dict[str, int]:
-    """Server name -> pid, wherever stack.json keeps it."""
-    servers = state.get("processes", state)
-    return {name: int(entry["pid"]) for name, entry in servers.items() if isinstance(entry, dict) and "pid" in entry}
-
-
-@contextmanager
-def watching_first_page(stack: Stack, book: Path) -> Iterator[Callable[[], float]]:
-    """Seconds until the first blended text is published; looked at in the artifact store's folder, at no one's cost."""
-    yield lambda: float("nan")
+        return seconds, cpu
 
 
 async def history_figures(stack: Stack, workflow_id: str) -> tuple[int, int]:
     """(events, payload bytes) of a job and its ranges."""
     from temporalio.client import Client
 
-    state = json.loads((stack.folder / ".shelf" / "stack.json").read_text())
-    address = find(state, "temporal_address") or f"127.0.0.1:{find(state, 'temporal_port')}"
-    client = await Client.connect(address)
+    client = await Client.connect(f"127.0.0.1:{stack.state()['temporal']['ports']['port']}")
     events = size = 0
     todo = [workflow_id]
     while todo:
@@ -206,17 +203,6 @@ async def history_figures(stack: Stack, workflow_id: str) -> tuple[int, int]:
             if started.workflow_execution.workflow_id:
                 todo.append(started.workflow_execution.workflow_id)
     return events, size
-
-
-def find(value: Any, name: str) -> Any:
-    """The first value under that name in nested dictionaries."""
-    if isinstance(value, dict):
-        if name in value:
-            return value[name]
-        for inner in value.values():
-            if (found := find(inner, name)) is not None:
-                return found
-    return None
 
 
 def folder_bytes(folder: Path) -> int:
@@ -261,7 +247,7 @@ def main() -> None:
                     else:
                         before = folder_bytes(database)
                         extra = ["--ocr", "tesseract"] if "only" in kind else []
-                        seconds, by_process, _ = stack.process(book, *extra)
+                        seconds, by_process = stack.process(book, *extra)
                         grown = folder_bytes(database) - before
                         contestant.by_process.append(by_process)
                         cpu = sum(by_process.values())
@@ -273,10 +259,7 @@ def main() -> None:
                         flush=True,
                     )
             books = json.loads(stack.call("books", "--json"))
-            rows = books["books"] if isinstance(books, dict) else books
-            book_id = next(
-                row.get("book") or row.get("key") or row.get("id") for row in rows if last in json.dumps(row)
-            )
+            book_id = next(row["key"] for row in books["books"] if row["source_name"] == last)
             events, size = asyncio.run(history_figures(stack, f"process-pages:{book_id}"))
             commits = statistics.mean(commits_of(stack, book_id, page) for page in (1, 3, 20, pages))
         finally:

@@ -30,9 +30,9 @@ SILENT_SECONDS = 1.5
 """A question that is not answered within it may have nobody to answer it."""
 QUIET_SECONDS = 5.0
 """Without any change for so long, it is worth a look whether all servers live: without its database, the job waits."""
-QUERY_SECONDS = 0.3
-"""Pause per query sent: a job of one range is asked about twice a second, one of four every second and a half, so
-that watching stays under 2 % of a core."""
+QUERY_SECONDS = 0.5
+"""Pause per query sent: a job of one range is asked about every second, one of four every two and a half. A query costs
+the worker and the server together about 10 core-ms, which the reading of pages should have."""
 REVIVALS = 3
 """A server that dies each time it is started will not live by trying."""
 SECOND_INTERRUPT_SECONDS = 3.0

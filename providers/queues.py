@@ -53,14 +53,14 @@ QUEUES: tuple[ProviderQueue, ...] = (
         "text-layer", "shelf-text-layer", in_flight=2, page_timeout_seconds=30, batch_pages=25, reads_pages=True
     ),
     # One more than engine processes, so that no process waits for the next activity to be polled.
-    # 4 pages are 2 to 4 s of one core at 300 dpi.
+    # 8 pages are 5 to 8 s of one core at 300 dpi; a page's result is kept before the next page begins.
     ProviderQueue(
-        "tesseract", "shelf-tesseract", in_flight=CORES + 1, page_timeout_seconds=120, batch_pages=4, reads_pages=True
+        "tesseract", "shelf-tesseract", in_flight=CORES + 1, page_timeout_seconds=120, batch_pages=8, reads_pages=True
     ),
     # About 1 GB of memory and 3 core-seconds a page: low concurrency, single pages.
     ProviderQueue("rapidocr", "shelf-rapidocr", in_flight=2, page_timeout_seconds=180, batch_pages=1, reads_pages=True),
-    ProviderQueue("vote", "shelf-vote", in_flight=2, page_timeout_seconds=60, batch_pages=16),
-    ProviderQueue("rules", "shelf-rules", in_flight=4, page_timeout_seconds=120, batch_pages=25),
+    ProviderQueue("vote", "shelf-vote", in_flight=2, page_timeout_seconds=60, batch_pages=25),
+    ProviderQueue("rules", "shelf-rules", in_flight=4, page_timeout_seconds=120, batch_pages=50),
     ProviderQueue(
         "scripted",
         "shelf-scripted",

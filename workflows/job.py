@@ -171,9 +171,9 @@ class Job:
             result = await self._process(config)
         except (Exception, asyncio.CancelledError):
             workflow.upsert_search_attributes([STATE.value_set("cancelled" if self.cancelling else "failed")])
-            await self._release(config)
+            await self._release(self.config)
             raise
-        await self._release(config)
+        await self._release(self.config)
         return result
 
     async def _resolve(self, job: JobInput) -> JobConfig | None:

@@ -24,6 +24,7 @@ class Blend(PageOperation):
     work_activity = "blend_pages"
     save_activity = "save_blended_text"
     title = "blending the readings"
+    eager = True
 
     def load(self, state: JobState, records: Records) -> None:
         own = state.of(self.name)

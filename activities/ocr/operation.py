@@ -66,7 +66,7 @@ class Ocr(PageOperation):
             ready.setdefault(self._provider_of(state, page), []).append(page)
         units = []
         for provider, pages in ready.items():
-            size = state.config.providers[provider].batch_pages
+            size = self._batch(state, provider, len(pages))
             if pages[0] == state.pages[0] and len(pages) > FIRST_PAGES and not own.planned:
                 # The very first units are single pages and go alone, so that a reader sees the first page at once:
                 # units that are sent together are not begun in order.
@@ -116,6 +116,11 @@ class Ocr(PageOperation):
             else:
                 own.complete.add(page)
         self._second_opinions(state)
+
+    def _batch(self, state: JobState, provider: str, pages: int) -> int:
+        """Full batches in a long range; in a short one smaller ones, so that all processes end about together."""
+        policy = state.config.providers[provider]
+        return max(1, min(policy.batch_pages, math.ceil(pages / (2 * policy.in_flight))))
 
     def _provider_of(self, state: JobState, page: int) -> str:
         config = state.config

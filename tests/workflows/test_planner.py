@@ -181,18 +181,18 @@ def test_a_page_that_fails_blocks_only_what_needs_it() -> None:
 
 def test_a_batch_that_dies_is_repeated_page_by_page_and_only_a_single_fails() -> None:
     operations = [OPERATIONS["ocr"]]
-    state = state_of(config(4), operations)
+    state = state_of(config(20), operations)
     state.of("extract").complete = set(state.pages)
     state.of("ocr").complete = {1, 2}
     planner = Planner(state, operations)
     planner.collect()
     batch = planner.next_unit()
     assert batch is not None
-    assert batch.pages == (3, 4)
+    assert batch.pages == (3, 4, 5, 6)
     planner.apply(Carried(batch, failure=Failure(code="TimedOut", message="x")))
     assert not state.of("ocr").failed
-    singles = [planner.next_unit(), planner.next_unit()]
-    assert [unit.pages for unit in singles if unit] == [(3,), (4,)]
+    singles = [planner.next_unit() for _ in range(4)]
+    assert [unit.pages for unit in singles if unit] == [(3,), (4,), (5,), (6,)]
     assert all(unit.single for unit in singles if unit)
     assert singles[0] is not None
     planner.apply(Carried(singles[0], failure=Failure(code="TimedOut", message="x")))
