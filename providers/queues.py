@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.errors import BadInput
 
@@ -76,7 +78,7 @@ QUEUES: tuple[ProviderQueue, ...] = (
 def provider_queues(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, ProviderQueue]:
     """The table by provider name, after the user's overrides.
 
-    Raises BadInput for a provider or a setting that does not exist."""
+    Raises BadInput for a provider or a setting that does not exist, or a value that is no number."""
     table = {row.name: row for row in QUEUES}
     names = {field.name for field in fields(ProviderQueue)} - {"name"}
     for provider, values in (overrides or {}).items():
@@ -88,5 +90,10 @@ def provider_queues(overrides: Mapping[str, Mapping[str, Any]] | None = None) ->
                 f"[providers.{provider}] has no setting {', '.join(sorted(unknown))}.",
                 f"Known: {', '.join(sorted(names))}.",
             )
-        table[provider] = replace(table[provider], **values)
+        try:
+            # Values from the environment are strings.
+            table[provider] = TypeAdapter(ProviderQueue).validate_python({**asdict(table[provider]), **values})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BadInput(f"[providers.{provider}] {first['loc'][0]} is wrong: {first['msg']}.") from None
     return table
