@@ -23,6 +23,13 @@ MANIFESTS = 64
 """Manifests kept in memory: one per book that is being worked on."""
 
 
+UNIT_FIELDS = (
+    *("part", "index", "region", "page", "image_hash", "ocr_results", "blend_artifact"),
+    *(f"{operation}_generation" for operation in Page.operations),
+)
+"""What the work activities need of a page."""
+
+
 @dataclass(slots=True)
 class Services:
     """Store, artifacts, providers, and the Temporal client that tells whether a lease's holder lives."""
@@ -75,9 +82,9 @@ class Services:
         )
 
     async def pages(self, book_id: str, pages: Sequence[int], leaves: Sequence[str]) -> dict[int, Page]:
-        """The Page documents of a unit, by physical page; those without one are absent."""
+        """The Page documents of a unit, by physical page, without their texts; those without one are absent."""
         keys = [page_key(book_id, leaf) for leaf in leaves]
-        found = await self.store.get(Page, keys)
+        found = await self.store.get(Page, keys, UNIT_FIELDS)
         return {page: found[key] for page, key in zip(pages, keys, strict=True) if key in found}
 
     async def book_pages(self, book_id: str) -> dict[int, Page]:

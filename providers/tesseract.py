@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,20 @@ from schemas.reading import Line, PageReading, Word
 
 if TYPE_CHECKING:  # pydantic takes longer to import than the engine, and the children have no use for it
     from providers.base import Reading
+    from providers.leaves import Raster
     from providers.source import LeafSource
 
 NAME = "tesseract"
 
 PAGE_SEGMENTATION = 3
 """PSM_AUTO: full layout analysis, no orientation detection."""
+
+READING_DPI = 200
+"""A finer scan is shrunk to it with antialiasing: gray edges carry what the bilevel pixels had. On 33 real bilevel scans of
+300 dpi (two quarters of UNLV BUS.3B) the word error rate fell from 3.86 to 3.36 and from 5.14 to 5.04 %, CPU by 17 %."""
+
+SHRINK_FROM_DPI = 250
+"""Below it there is nothing to spare."""
 
 WHEELS = ("deu", "eng", "jpn")
 """Languages for which PyPI has a wheel tessdata-fast-…."""
@@ -52,7 +61,7 @@ class TesseractProvider:
         return f"tesseract {_version()} {'+'.join(sizes)}"
 
     def parameters(self) -> Mapping[str, object]:
-        return {"psm": PAGE_SEGMENTATION, "dpi": "native"}
+        return {"psm": PAGE_SEGMENTATION, "dpi": READING_DPI}
 
     async def read(self, leaf: LeafSource, language: str, timeout_seconds: float) -> Reading:
         """Read one page. Raises EngineCrashed, Rejected (the page cannot be rendered), LanguageMissing."""
@@ -156,7 +165,7 @@ class Engine:
         """Read (path, kind, index, region, language); JSON of a PageReading without model."""
         path, kind, index, region, language = task
         api = self._api(language)
-        raster = self._pages.render(path, kind, index, region=region)
+        raster = _shrunk(self._pages.render(path, kind, index, region=region))
         rows, columns = raster.pixels.shape
         page = PageReading(provider=NAME, width=raster.width, height=raster.height)
         if rows < 8 or columns < 8:  # Tesseract refuses such an image, and no letter fits
@@ -210,6 +219,20 @@ class Engine:
                 break
         if line is not None and line.words:
             yield line
+
+
+def _shrunk(raster: Raster) -> Raster:
+    """At READING_DPI, if the scan is finer."""
+    if raster.dpi < SHRINK_FROM_DPI:
+        return raster
+    import numpy as np
+    from PIL import Image
+
+    factor = READING_DPI / raster.dpi
+    image = Image.fromarray(raster.pixels)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR), dtype=np.uint8)
+    return replace(raster, pixels=pixels, dpi=READING_DPI)
 
 
 @contextlib.contextmanager

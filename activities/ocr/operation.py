@@ -14,6 +14,7 @@ from activities.extract.operation import TEXT_LAYER
 from activities.operation import PageOperation, Records, current, generation
 from activities.state import JobState
 from schemas.documents import OcrResult, Page
+from schemas.pagespec import parse_pages
 from schemas.store import digest
 
 SECOND = "second"
@@ -67,7 +68,8 @@ class Ocr(PageOperation):
         units = []
         for provider, pages in ready.items():
             size = self._batch(state, provider, len(pages))
-            if pages[0] == state.pages[0] and len(pages) > FIRST_PAGES and not own.planned:
+            beginning = parse_pages(state.config.pages)[:1] == [pages[0]]
+            if beginning and len(pages) > FIRST_PAGES and not own.planned:
                 # The very first units are single pages and go alone, so that a reader sees the first page at once:
                 # units that are sent together are not begun in order.
                 units += self.batches(state, provider, pages[:FIRST_PAGES], 1)
