@@ -64,7 +64,7 @@ def make_providers(settings: Settings) -> dict[str, OcrProvider]:
         "text-layer": TextLayerProvider(),
         "tesseract": TesseractProvider(settings.tesseract_processes),
         "rapidocr": RapidOcrProvider(settings.rapidocr_processes),
-        "scripted": ScriptedProvider(),
+        "scripted": ScriptedProvider(settings.script),
     }
 
 

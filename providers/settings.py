@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     rapidocr_processes: int = Field(1, ge=1)
     """RapidOCR takes all cores for one page and 700 MB a process."""
 
+    script: Path | None = None
+    """What the provider `scripted` does, as JSON (`providers/scripted.py` describes it): for tests."""
+
     providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Changes to rows of the queue table: `[providers.tesseract] requests_per_second = 5`. Checked there."""
 
