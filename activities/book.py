@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from activities.contracts import SaveInput, UnitInput
+from activities.contracts import BOOK_ITEM, SaveInput, UnitInput
 from activities.save import RESULT, Loaded, flags
 from activities.services import Services
+from activities.work import Item, Produced
+from providers.artifacts import Request
+from providers.rules import REVISION
 from providers.rules.proposal import Proposal
 from schemas.documents import Book, Document, Page, ToC
 from schemas.keys import toc_key
@@ -32,17 +35,18 @@ class BookRecords:
         toc = (await services.store.get(ToC, [toc_key(book_id)])).get(toc_key(book_id))
         return cls(services, book, toc, await services.book_pages(book_id))
 
-    def artifacts(self, operation: str, pages: Mapping[int, Page] | None = None) -> dict[int, str]:
-        """physical page -> artifact of the operation, of the pages for which it is complete."""
+    def artifacts(self, operation: str, wanted: Iterable[int] | None = None) -> dict[int, str]:
+        """physical page -> artifact of the operation, of the (wanted) pages for which it is complete."""
+        among = set(self.pages if wanted is None else wanted)
         return {
             page: str(document.flag(operation, "artifact"))
-            for page, document in sorted((pages if pages is not None else self.pages).items())
-            if document.flag(operation, "complete") and document.flag(operation, "artifact")
+            for page, document in sorted(self.pages.items())
+            if page in among and document.flag(operation, "complete") and document.flag(operation, "artifact")
         }
 
     async def readings(self, wanted: list[int]) -> list[tuple[int, PageReading]]:
         """Blended readings of the wanted pages that have one."""
-        artifacts = self.artifacts("blend", {page: self.pages[page] for page in wanted if page in self.pages})
+        artifacts = self.artifacts("blend", wanted)
         return await asyncio.to_thread(
             lambda: [
                 (page, PageReading.from_json(body))
@@ -61,6 +65,42 @@ class BookRecords:
                 if (body := self.services.artifacts.get(artifact)) is not None
             }
         )
+
+
+def book_item(
+    job: UnitInput,
+    inputs: str,
+    reads: Iterable[str],
+    generation: int,
+    call: Callable[[], Awaitable[bytes]],
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Item]:
+    """The one item of a book-scoped unit that is done by rules.
+
+    Args:
+        inputs: the flag's `_inputs`.
+        reads: everything that the rules look at, as hashes; part of the fingerprint.
+        call: the body of the result.
+    """
+    model = f"rules/{REVISION}"
+
+    async def produce() -> Produced:
+        return Produced(await call(), model=model)
+
+    request = Request(
+        operation=job.unit.operation,
+        provider=job.unit.provider,
+        model=model,
+        parameters=dict(parameters or {}),
+        inputs=tuple(reads),
+        generation=generation,
+    )
+    return [Item(item=BOOK_ITEM, request=request, inputs=inputs, call=produce)]
+
+
+def each_page(artifacts: Mapping[int, str]) -> list[str]:
+    """Artifacts of pages as inputs of a request: which page has which."""
+    return [f"{page}:{artifact}" for page, artifact in artifacts.items()]
 
 
 async def update_book(

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 import pydantic_core
 from temporalio import activity
 
-from activities.book import BookRecords, update_book
-from activities.contracts import BOOK_ITEM, SaveInput, SaveResult, UnitInput, WorkResult
+from activities.book import BookRecords, book_item, each_page, update_book
+from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
 from activities.label.operation import LABEL, label_inputs
 from activities.operation import stored_generation
 from activities.save import RESULT, Loaded, save
 from activities.services import Services
-from activities.work import Item, Produced, work
-from providers.artifacts import Request
+from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules import REVISION
 from providers.rules.labels import sequence
 from schemas.documents import Book, Document, Page
 from schemas.store import Update, Written, op_id
@@ -40,38 +38,31 @@ class LabelActivities:
         async def items() -> Sequence[Item]:
             records = await BookRecords.read(self.services, job.book_id)
             generation = stored_generation(records.book, LABEL.name, job.generation)
-            artifacts = records.artifacts("label_read")
 
-            async def call() -> Produced:
+            async def call() -> bytes:
                 proposals = await records.proposals()
                 facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
                 pages = range(1, job.page_count + 1)
                 labels = await asyncio.to_thread(
                     sequence, [proposals.get(page) for page in pages], facts.page_labels or None
                 )
-                leaves = {page: document.key for page, document in records.pages.items()}
-                body = [
-                    {"page": page, "key": leaves[page], **label.model_dump()}
-                    for page, label in zip(pages, labels, strict=True)
-                    if page in leaves and page in proposals
-                ]
-                return Produced(pydantic_core.to_json(body), model=f"rules/{REVISION}")
-
-            return [
-                Item(
-                    item=BOOK_ITEM,
-                    request=Request(
-                        operation=LABEL.name,
-                        provider=job.unit.provider,
-                        model=f"rules/{REVISION}",
-                        parameters={"pages": job.page_count},
-                        inputs=(job.manifest, *(f"{page}:{artifact}" for page, artifact in artifacts.items())),
-                        generation=generation,
-                    ),
-                    inputs=label_inputs(records.pages, job.choice, generation),
-                    call=call,
+                keys = {page: document.key for page, document in records.pages.items()}
+                return pydantic_core.to_json(
+                    [
+                        {"page": page, "key": keys[page], **label.model_dump()}
+                        for page, label in zip(pages, labels, strict=True)
+                        if page in keys and page in proposals
+                    ]
                 )
-            ]
+
+            return book_item(
+                job,
+                label_inputs(records.pages, job.choice, generation),
+                [job.manifest, *each_page(records.artifacts("label_read"))],
+                generation,
+                call,
+                {"pages": job.page_count},
+            )
 
         return await work(self.services, job, items)
 

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 import pydantic_core
 from temporalio import activity
 
-from activities.book import BookRecords, scope_of, update_book
-from activities.contracts import BOOK_ITEM, SaveInput, SaveResult, UnitInput, WorkResult
+from activities.book import BookRecords, book_item, each_page, scope_of, update_book
+from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
 from activities.metadata.operation import METADATA, metadata_inputs
 from activities.operation import stored_generation
 from activities.save import Loaded, save
 from activities.services import Services
-from activities.work import Item, Produced, work
-from providers.artifacts import Request
+from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules import REVISION
 from providers.rules.metadata import Metadata, extract
 from schemas.documents import Book, Document
 from schemas.store import Written
@@ -40,31 +38,20 @@ class MetadataActivities:
             records = await BookRecords.read(self.services, job.book_id)
             generation = stored_generation(records.book, METADATA.name, job.generation)
             wanted = scope_of(job)
-            artifacts = records.artifacts(
-                "blend", {page: records.pages[page] for page in wanted if page in records.pages}
-            )
 
-            async def call() -> Produced:
+            async def call() -> bytes:
                 readings = await records.readings(wanted)
                 facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
                 found = await asyncio.to_thread(extract, readings, facts.info)
-                return Produced(found.model_dump_json().encode(), model=f"rules/{REVISION}")
+                return found.model_dump_json().encode()
 
-            return [
-                Item(
-                    item=BOOK_ITEM,
-                    request=Request(
-                        operation=METADATA.name,
-                        provider=job.unit.provider,
-                        model=f"rules/{REVISION}",
-                        parameters={},
-                        inputs=(job.manifest, *(f"{page}:{artifact}" for page, artifact in artifacts.items())),
-                        generation=generation,
-                    ),
-                    inputs=metadata_inputs(records.pages, wanted, job.choice, generation),
-                    call=call,
-                )
-            ]
+            return book_item(
+                job,
+                metadata_inputs(records.pages, wanted, job.choice, generation),
+                [job.manifest, *each_page(records.artifacts("blend", wanted))],
+                generation,
+                call,
+            )
 
         return await work(self.services, job, items)
 

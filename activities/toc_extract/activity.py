@@ -8,16 +8,14 @@ from collections.abc import Sequence
 import pydantic_core
 from temporalio import activity
 
-from activities.book import BookRecords, update_book
-from activities.contracts import BOOK_ITEM, SaveInput, SaveResult, UnitInput, WorkResult
+from activities.book import BookRecords, book_item, each_page, update_book
+from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
 from activities.operation import stored_generation
 from activities.save import RESULT, Loaded, save
 from activities.services import Services
 from activities.toc_extract.operation import TOC_EXTRACT, toc_extract_inputs
-from activities.work import Item, Produced, work
-from providers.artifacts import Request
+from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules import REVISION
 from providers.rules.contents import Entry, extract
 from schemas.documents import Document, ToC, TocEntry
 from schemas.keys import toc_entry_key, toc_key
@@ -39,7 +37,7 @@ class TocExtractActivities:
             records = await BookRecords.read(self.services, job.book_id)
             generation = stored_generation(records.toc, TOC_EXTRACT.name, job.generation)
 
-            async def call() -> Produced:
+            async def call() -> bytes:
                 facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
                 contents = await records.readings(list((records.toc.pages if records.toc else None) or ()))
                 proposals = await records.proposals()
@@ -47,30 +45,20 @@ class TocExtractActivities:
                 entries: Sequence[Entry] = await asyncio.to_thread(
                     extract, contents, facts.outline, labels, sorted(proposals.items())
                 )
-                return Produced(
-                    pydantic_core.to_json([entry.model_dump() for entry in entries]), model=f"rules/{REVISION}"
-                )
+                return pydantic_core.to_json([entry.model_dump() for entry in entries])
 
-            return [
-                Item(
-                    item=BOOK_ITEM,
-                    request=Request(
-                        operation=TOC_EXTRACT.name,
-                        provider=job.unit.provider,
-                        model=f"rules/{REVISION}",
-                        parameters={},
-                        inputs=(
-                            job.manifest,
-                            str(records.toc.flag("toc_find", "artifact") if records.toc else ""),
-                            str(records.book.flag("label", "artifact") if records.book else ""),
-                            *(f"{page}:{artifact}" for page, artifact in records.artifacts("blend").items()),
-                        ),
-                        generation=generation,
-                    ),
-                    inputs=toc_extract_inputs(records.pages, records.book, records.toc, job.choice, generation),
-                    call=call,
-                )
-            ]
+            return book_item(
+                job,
+                toc_extract_inputs(records.pages, records.book, records.toc, job.choice, generation),
+                [
+                    job.manifest,
+                    str(records.toc.flag("toc_find", "artifact") if records.toc else ""),
+                    str(records.book.flag("label", "artifact") if records.book else ""),
+                    *each_page(records.artifacts("blend")),
+                ],
+                generation,
+                call,
+            )
 
         return await work(self.services, job, items)
 

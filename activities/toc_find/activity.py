@@ -7,16 +7,14 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
-from activities.book import BookRecords, scope_of, update_book
-from activities.contracts import BOOK_ITEM, SaveInput, SaveResult, UnitInput, WorkResult
+from activities.book import BookRecords, book_item, each_page, scope_of, update_book
+from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
 from activities.operation import stored_generation
 from activities.save import Loaded, save
 from activities.services import Services
 from activities.toc_find.operation import TOC_FIND, toc_find_inputs
-from activities.work import Item, Produced, work
-from providers.artifacts import Request
+from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules import REVISION
 from providers.rules.contents import ContentsFound, find
 from schemas.documents import Document, ToC
 from schemas.keys import toc_key
@@ -38,31 +36,20 @@ class TocFindActivities:
             records = await BookRecords.read(self.services, job.book_id)
             generation = stored_generation(records.toc, TOC_FIND.name, job.generation)
             wanted = scope_of(job)
-            artifacts = records.artifacts(
-                "blend", {page: records.pages[page] for page in wanted if page in records.pages}
-            )
 
-            async def call() -> Produced:
+            async def call() -> bytes:
                 readings = await records.readings(wanted)
                 facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
                 found = await asyncio.to_thread(find, readings, facts.outline)
-                return Produced(found.model_dump_json().encode(), model=f"rules/{REVISION}")
+                return found.model_dump_json().encode()
 
-            return [
-                Item(
-                    item=BOOK_ITEM,
-                    request=Request(
-                        operation=TOC_FIND.name,
-                        provider=job.unit.provider,
-                        model=f"rules/{REVISION}",
-                        parameters={},
-                        inputs=(job.manifest, *(f"{page}:{artifact}" for page, artifact in artifacts.items())),
-                        generation=generation,
-                    ),
-                    inputs=toc_find_inputs(job.manifest, records.pages, wanted, job.choice, generation),
-                    call=call,
-                )
-            ]
+            return book_item(
+                job,
+                toc_find_inputs(job.manifest, records.pages, wanted, job.choice, generation),
+                [job.manifest, *each_page(records.artifacts("blend", wanted))],
+                generation,
+                call,
+            )
 
         return await work(self.services, job, items)
 
