@@ -196,6 +196,8 @@ class LoadInput(Contract):
 
     config: JobConfig
     operations: tuple[str, ...]
+    takes: tuple[str, ...] = ()
+    """Flags of other operations that the job takes as the database has them."""
     pages: str
     """The pages of the range; of the whole scope for the job itself."""
     leaves: bool
@@ -226,6 +228,7 @@ class RangeInput(Contract):
     config: JobConfig
     pages: str
     operations: tuple[str, ...]
+    takes: tuple[str, ...] = ()
 
 
 class RangeResult(Contract):

@@ -244,7 +244,7 @@ class JobActivities:
         book_id = job.config.book_id
         pages = tuple(parse_pages(job.pages))
         manifest = await services.manifest(job.config.manifest)
-        operations = [OPERATIONS[name] for name in job.operations]
+        operations = [OPERATIONS[name] for name in (*job.operations, *job.takes)]
         book: Document | None = None
         toc: Document | None = None
         results: dict[str, OcrResult] = {}
@@ -266,6 +266,8 @@ class JobActivities:
         records = Records(documents, book, toc, results)
         for operation in operations:
             operation.load(state, records)
+            # In the order of the job, so that staleness runs down the chain.
+            operation.forget_stale(state)
         return LoadedState(
             complete={
                 operation.name: (

@@ -125,6 +125,15 @@ class Operation:
                     return False
         return True
 
+    def forget_stale(self, state: JobState) -> None:
+        """After loading: what reads something that this job will do anew is not complete, whatever its flag says."""
+        own = state.of(self.name)
+        for item in list(own.complete):
+            for flag, scope in self._requirements(state):
+                items = self.reads(state) if scope is Scope.PAGE and item == BOOK_ITEM else (item,)
+                if flag in state.own and not all(state.complete(flag, each) for each in items):
+                    own.complete.discard(item)
+
     def load(self, state: JobState, records: Records) -> None:
         """Fill `state.of(self.name)` from documents: complete = the flag is set and its inputs are today's."""
         raise NotImplementedError
@@ -203,7 +212,8 @@ def current(document: Document | None, operation: str, inputs: str) -> bool:
 
 def generation(document: Document | None, operation: str, state: JobState) -> int:
     """The generation that this job reads: its own if it reads anew, else the stored one."""
-    return stored_generation(document, operation, state.config.generation)
+    # A flag that the job only takes was made by an earlier one, whatever this one reads anew.
+    return stored_generation(document, operation, state.config.generation if operation in state.own else None)
 
 
 def stored_generation(document: Document | None, operation: str, asked: int | None) -> int:

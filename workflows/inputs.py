@@ -47,6 +47,12 @@ class ProcessPagesInput(JobInput):
         return self
 
 
+class RerunTocInput(JobInput):
+    """Input of `RerunToc`."""
+
+    book_id: str = Field(description="Key of a book that was read before.")
+
+
 M = TypeVar("M", bound=BaseModel)
 
 

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
         RangeResult,
         ResolveInput,
     )
-    from activities.operation import Operation, Scope
+    from activities.operation import FLAG_SCOPES, Operation, Scope
     from activities.state import JobState
     from providers.queues import STORE_QUEUE
     from schemas.errors import BadInput
@@ -73,6 +73,8 @@ class Job:
     input_model: ClassVar[type[JobInput]]
     takes: ClassVar[tuple[str, ...]] = ()
     """Flags that the job takes as the database has them."""
+    anew: ClassVar[bool] = False
+    """Whether its operations are done again although they are current."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -182,7 +184,7 @@ class Job:
             "resolve_job",
             ResolveInput(
                 job=type(self).__name__,
-                input=job.model_dump(exclude_none=True),
+                input=job.model_dump(exclude_none=True) | ({"fresh": True} if self.anew else {}),
                 workflow_id=info.workflow_id,
                 first_run_id=info.first_execution_run_id,
                 run_id=info.run_id,
@@ -242,6 +244,7 @@ class Job:
             LoadInput(
                 config=state.config,
                 operations=tuple(op.name for op in self.operations),
+                takes=self.takes,
                 pages=state.config.pages,
                 leaves=False,
             ),
@@ -311,7 +314,12 @@ class Job:
             try:
                 handle = await workflow.start_child_workflow(
                     PageRange.run,
-                    RangeInput(config=config, pages=spec, operations=operations),
+                    RangeInput(
+                        config=config,
+                        pages=spec,
+                        operations=operations,
+                        takes=tuple(flag for flag in self.takes if FLAG_SCOPES[flag] is Scope.PAGE),
+                    ),
                     id=child_id,
                     static_summary=f"{config.book_id} · pp. {spec}"[:190],
                 )

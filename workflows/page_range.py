@@ -52,7 +52,7 @@ class PageRange:
     async def run(self, job: RangeInput) -> RangeResult:
         loaded = await workflow.execute_activity(
             "load_state",
-            LoadInput(config=job.config, operations=job.operations, pages=job.pages, leaves=True),
+            LoadInput(config=job.config, operations=job.operations, takes=job.takes, pages=job.pages, leaves=True),
             result_type=LoadedState,
             task_queue=STORE_QUEUE,
             start_to_close_timeout=timedelta(minutes=5),

@@ -269,3 +269,16 @@ async def test_pages_beyond_the_end_are_refused_before_anything_is_written(shelf
     assert failed.value.cause.type == "BadInput"
     assert "3 pages" in str(failed.value.cause)
     assert await shelf.store.find(Lease, {}) == []
+
+
+async def test_what_later_pages_make_stale_is_done_again(shelf: Shelf) -> None:
+    """Labels and contents of the first pages are current when the rest of the book is asked for; not afterwards."""
+    first = await shelf.run(8, pages="1-4")
+    assert first.state == "complete"
+    second = await shelf.run(8)
+    assert second.state == "complete"
+    documents = await shelf.pages(first.book_id)
+    assert {page: document.label for page, document in documents.items()} == {page: str(page) for page in range(1, 9)}
+    third = await shelf.commits()
+    await shelf.run(8)
+    assert await shelf.commits() == third

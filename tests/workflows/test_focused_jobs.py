@@ -1,0 +1,71 @@
+"""Focused jobs: compositions over what the database has."""
+
+from __future__ import annotations
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from schemas.documents import Metric, ToC, TocEntry
+from schemas.keys import toc_key
+from tests.workflows.conftest import Shelf
+
+CONTENTS = ["CONTENTS", "The First Part . . . . . . 4", "The Second Part . . . . . . 7", "The Third Part . . . . . . 9"]
+
+
+async def book_with_contents(shelf: Shelf) -> str:
+    """Ten pages; the contents on page 2, the headings where it says."""
+    titles = {4: "The First Part", 7: "The Second Part", 9: "The Third Part"}
+    shelf.tesseract.texts = {
+        page: CONTENTS if page == 2 else [titles.get(page, "more of it"), f"Words of page {page} and more.", str(page)]
+        for page in range(1, 11)
+    }
+    return (await shelf.run(10)).book_id
+
+
+async def test_rerun_toc_reads_no_page_and_an_equal_result_is_the_same_set(shelf: Shelf) -> None:
+    book = await book_with_contents(shelf)
+    key = toc_key(book)
+    before = (await shelf.store.get(ToC, [key]))[key]
+    calls = dict(shelf.tesseract.calls)
+    attempts = {m.key for m in await shelf.store.find(Metric, {"book_key": book}) if m.kind == "attempt"}
+    result = await shelf.run(workflow="RerunToc", book_id=book)
+    assert result.state == "complete"
+    assert set(result.operations) == {"toc_find", "toc_extract"}
+    assert dict(shelf.tesseract.calls) == calls
+    new = [
+        metric
+        for metric in await shelf.store.find(Metric, {"book_key": book})
+        if metric.kind == "attempt" and metric.key not in attempts
+    ]
+    assert {metric.operation for metric in new} == {"toc_find", "toc_extract"}
+    after = (await shelf.store.get(ToC, [key]))[key]
+    assert after.current_set == before.current_set
+    assert after.flag("toc_extract", "generation") == 2
+    again = await shelf.run(10)
+    assert again.state == "complete"
+    assert dict(shelf.tesseract.calls) == calls
+    assert (await shelf.store.get(ToC, [key]))[key] == after, "the main job finds the re-run current"
+
+
+async def test_rerun_toc_replaces_the_set_and_keeps_the_old_one(shelf: Shelf) -> None:
+    book = await book_with_contents(shelf)
+    key = toc_key(book)
+    before = (await shelf.store.get(ToC, [key]))[key]
+    # The witness that was missing the first time: the printed contents are flat, the outline knows levels.
+    shelf.pdf.outline = [(1, "The First Part", 4), (2, "The Second Part", 7), (1, "The Third Part", 9)]
+    await shelf.run(workflow="RerunToc", book_id=book)
+    after = (await shelf.store.get(ToC, [key]))[key]
+    assert after.current_set != before.current_set
+    levels = {
+        entries: [entry.level for entry in await shelf.store.find(TocEntry, {"toc_set": entries, "book_key": book})]
+        for entries in (before.current_set, after.current_set)
+    }
+    assert levels == {before.current_set: [1, 1, 1], after.current_set: [1, 2, 1]}
+
+
+async def test_rerun_toc_of_a_book_that_was_never_read_is_blocked_not_stuck(shelf: Shelf) -> None:
+    with pytest.raises(WorkflowFailureError) as failed:
+        await shelf.run(workflow="RerunToc", book_id="nobody-00000000")
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "BadInput"
