@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities.beat import beating
 from activities.contracts import BOOK_ITEM, JobConfig, LeaseInput, LoadedState, LoadInput, ProviderPolicy, ResolveInput
 from activities.operation import Records, Scope
-from activities.registry import OPERATIONS
+from activities.registry import by_key
 from activities.services import Services
 from activities.state import JobState
 from activities.work import as_application_error
@@ -95,7 +95,7 @@ class JobActivities:
         source = await self._source(job.input)
         count = source.manifest.page_count
         pages = parse_pages(str(job.input.get("pages") or f"1-{count}"), count)
-        ocr = str(job.input.get("ocr", "auto"))
+        ocr = str(job.input.get("ocr") or job.input.get("provider") or "auto")
         language = str(job.input.get("language") or self.services.language)
         second = self._second_opinion(job.input, language)
         image_ocr = self.services.image_ocr
@@ -244,7 +244,7 @@ class JobActivities:
         book_id = job.config.book_id
         pages = tuple(parse_pages(job.pages))
         manifest = await services.manifest(job.config.manifest)
-        operations = [OPERATIONS[name] for name in (*job.operations, *job.takes)]
+        operations = [by_key(key) for key in (*job.operations, *job.takes)]
         book: Document | None = None
         toc: Document | None = None
         results: dict[str, OcrResult] = {}
@@ -262,7 +262,8 @@ class JobActivities:
             documents = await services.book_pages(book_id)
             book = (await services.store.get(Book, [book_id])).get(book_id)
             toc = (await services.store.get(ToC, [toc_key(book_id)])).get(toc_key(book_id))
-        state = JobState(config=job.config, pages=pages, leaves=leaves, own=job.operations)
+        own = tuple(by_key(key).name for key in job.operations)
+        state = JobState(config=job.config, pages=pages, leaves=leaves, own=own)
         records = Records(documents, book, toc, results)
         for operation in operations:
             operation.load(state, records)

@@ -55,6 +55,8 @@ class Operation:
     save_activity: ClassVar[str]
     title: ClassVar[str] = ""
     """What it does, in a few words, for the Temporal UI and the docs."""
+    key: ClassVar[str] = ""
+    """Under which `registry.by_key` finds it, where that is not its name: another plan for the same flag."""
 
     @property
     def completes(self) -> str:

@@ -7,7 +7,7 @@ from activities.extract.operation import EXTRACT
 from activities.label.operation import LABEL
 from activities.label_read.operation import LABEL_READ
 from activities.metadata.operation import METADATA
-from activities.ocr.operation import OCR
+from activities.ocr.operation import ADDED_OCR, OCR
 from activities.operation import FLAG_SCOPES, Operation
 from activities.toc_extract.operation import TOC_EXTRACT
 from activities.toc_find.operation import TOC_FIND
@@ -16,3 +16,16 @@ OPERATIONS: dict[str, Operation] = {
     operation.name: operation for operation in (EXTRACT, OCR, BLEND, LABEL_READ, LABEL, METADATA, TOC_FIND, TOC_EXTRACT)
 }
 FLAG_SCOPES.update({operation.completes: operation.scope for operation in OPERATIONS.values()})
+
+VARIANTS: dict[str, Operation] = {operation.key: operation for operation in (ADDED_OCR,)}
+"""Other plans for the same flags; a job that names one in its composition uses it instead."""
+
+
+def key_of(operation: Operation) -> str:
+    """How a job names an operation to its ranges."""
+    return operation.key or operation.name
+
+
+def by_key(key: str) -> Operation:
+    """The operation that `key_of` named."""
+    return VARIANTS.get(key) or OPERATIONS[key]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from temporalio import activity
@@ -131,9 +131,15 @@ async def update_pages(
     items: Sequence[Loaded],
     fields: Callable[[Loaded], Mapping[str, Any]],
     step: int = RESULT,
+    only: Sequence[str] | None = None,
 ) -> list[tuple[type[Document], Written, str]]:
-    """The usual page save: `fields` of each item and the operation's flag."""
+    """The usual page save: `fields` of each item and the operation's flag (`only` some of its fields)."""
     updates = page_updates(job, items, fields, step)
+    if only is not None:
+        updates = [
+            replace(update, flags={name: value for name, value in update.flags.items() if name in only})
+            for update in updates
+        ]
     written = await services.store.update(Page, job.unit.operation, job.epoch, step, updates)
     marks = {update.key: update.op_id for update in updates}
     return [(Page, result, marks[result.key]) for result in written]

@@ -53,6 +53,16 @@ class RerunTocInput(JobInput):
     book_id: str = Field(description="Key of a book that was read before.")
 
 
+class AddOcrSourceInput(JobInput):
+    """Input of `AddOcrSource`."""
+
+    book_id: str = Field(description="Key of a book that was read before.")
+    provider: str = Field(description="Provider that shall read the pages, beside those that have.")
+    pages: str | None = Field(None, description="Physical pages, as '1-20,35'; all by default.")
+    language: str | None = Field(None, description="Tesseract's names, joined by +: 'deu+eng'.")
+    blend: bool = Field(True, description="Blend the new readings in, and what follows from it; or only read.")
+
+
 M = TypeVar("M", bound=BaseModel)
 
 

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         ResolveInput,
     )
     from activities.operation import FLAG_SCOPES, Operation, Scope
+    from activities.registry import key_of
     from activities.state import JobState
     from providers.queues import STORE_QUEUE
     from schemas.errors import BadInput
@@ -69,7 +70,7 @@ class CompositionError(Exception):
 class Job:
     """Base of all jobs. Subclasses set `operations`, `input_model`, and define `run`."""
 
-    operations: ClassVar[tuple[Operation, ...]]
+    operations: tuple[Operation, ...]
     input_model: ClassVar[type[JobInput]]
     takes: ClassVar[tuple[str, ...]] = ()
     """Flags that the job takes as the database has them."""
@@ -150,6 +151,7 @@ class Job:
             job = validate_input(self.input_model, value)
         except BadInput as error:
             raise as_application_error(error) from None
+        self.operations = self.compose(job)
         task = asyncio.ensure_future(self._run(job))
         while True:
             try:
@@ -160,6 +162,10 @@ class Job:
                 self.cancelling = True
                 self.phase = "cancelling"
                 await self._stop("cancelled")
+
+    def compose(self, job: Any) -> tuple[Operation, ...]:
+        """The operations for this input: those of the class, unless a job leaves some out."""
+        return self.operations
 
     async def _run(self, job: JobInput) -> JobResult:
         workflow.upsert_search_attributes(
@@ -243,7 +249,7 @@ class Job:
             "load_state",
             LoadInput(
                 config=state.config,
-                operations=tuple(op.name for op in self.operations),
+                operations=tuple(key_of(op) for op in self.operations),
                 takes=self.takes,
                 pages=state.config.pages,
                 leaves=False,
@@ -278,8 +284,7 @@ class Job:
             driver.stop(self.stop_reason)
         gate = asyncio.Semaphore(config.open_ranges)
         children = [
-            asyncio.ensure_future(self._range(gate, chunk, config, state, tuple(op.name for op in page_operations)))
-            for chunk in pending
+            asyncio.ensure_future(self._range(gate, chunk, config, state, page_operations)) for chunk in pending
         ]
         self._show("running")
         stalled: PlanStalled | None = None
@@ -301,7 +306,7 @@ class Job:
         pages: tuple[int, ...],
         config: JobConfig,
         state: JobState,
-        operations: tuple[str, ...],
+        operations: list[Operation],
     ) -> None:
         """One child, from its start to its result in `state`."""
         driver = self.driver
@@ -317,7 +322,7 @@ class Job:
                     RangeInput(
                         config=config,
                         pages=spec,
-                        operations=operations,
+                        operations=tuple(map(key_of, operations)),
                         takes=tuple(flag for flag in self.takes if FLAG_SCOPES[flag] is Scope.PAGE),
                     ),
                     id=child_id,
@@ -360,10 +365,10 @@ class Job:
         workflow.upsert_search_attributes([PAGES_DONE.value_set(done), COST_USD.value_set(self._cost())])
 
     def _range_failed(
-        self, state: JobState, pages: tuple[int, ...], operations: tuple[str, ...], failure: Failure
+        self, state: JobState, pages: tuple[int, ...], operations: list[Operation], failure: Failure
     ) -> None:
         """A range that ended without a result (terminated by hand): its open pages fail, the others stay."""
-        for name in operations:
+        for name in (operation.name for operation in operations):
             own = state.of(name)
             for page in pages:
                 if not own.settled(page):

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
         RangeInput,
         RangeResult,
     )
-    from activities.registry import OPERATIONS
+    from activities.registry import by_key
     from activities.state import JobState
     from providers.queues import STORE_QUEUE
     from schemas.pagespec import format_pages, parse_pages
@@ -37,8 +37,8 @@ class PageRange:
     @workflow.init
     def __init__(self, job: RangeInput) -> None:
         config = job.config
-        self.operations = {name: OPERATIONS[name] for name in job.operations}
-        self.state = JobState(config=config, pages=tuple(parse_pages(job.pages)), own=job.operations)
+        self.operations = {operation.name: operation for operation in map(by_key, job.operations)}
+        self.state = JobState(config=config, pages=tuple(parse_pages(job.pages)), own=tuple(self.operations))
         self.driver = Driver(
             state=self.state,
             operations=list(self.operations.values()),

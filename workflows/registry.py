@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from workflows.add_ocr_source import AddOcrSource
 from workflows.job import Job
 from workflows.page_range import PageRange
 from workflows.process_pages import ProcessPages
 from workflows.rerun_toc import RerunToc
 
-JOBS: dict[str, type[Job]] = {job.__name__: job for job in (ProcessPages, RerunToc)}
+JOBS: dict[str, type[Job]] = {job.__name__: job for job in (ProcessPages, RerunToc, AddOcrSource)}
 WORKFLOWS: tuple[type, ...] = (*JOBS.values(), PageRange)

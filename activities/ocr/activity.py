@@ -8,7 +8,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
-from activities.ocr.operation import OCR, SECOND, ocr_inputs
+from activities.ocr.operation import ADDED, OCR, SECOND, ocr_inputs
 from activities.operation import stored_generation
 from activities.save import RESULT, Loaded, save, update_pages
 from activities.services import Services
@@ -21,8 +21,8 @@ from schemas.keys import ocr_result_key
 from schemas.reading import PageReading
 from schemas.store import Written, op_id
 
-SECOND_READING = 2
-"""Step of a save that adds a reading beside the first."""
+STEPS = {"": RESULT, SECOND: 2, ADDED: 3}
+"""Step of a save by why the page was read."""
 
 
 class OcrActivities:
@@ -71,8 +71,8 @@ class OcrActivities:
     @activity.defn(name=OCR.save_activity)
     async def save_ocr_results(self, job: SaveInput) -> SaveResult:
         """An immutable OcrResult per reading; the page names those that count."""
-        added = job.unit.variant == SECOND
-        step = SECOND_READING if added else RESULT
+        added = job.unit.variant in (SECOND, ADDED)
+        step = STEPS[job.unit.variant]
 
         async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
             pages = await self.services.store.get(Page, [item.key for item in items], ["image_hash", "ocr_results"])
@@ -83,10 +83,12 @@ class OcrActivities:
             def fields(item: Loaded) -> Mapping[str, Any]:
                 known = (pages[item.key].ocr_results or []) if added and item.key in pages else []
                 new = results[item.key].key if item.key in results else ""
-                return {"ocr_results": [*(key for key in known if key != new), new]}
+                # One reading of each provider: a newer one takes the place of its elder.
+                mine = f"/ocr/{job.unit.provider}/"
+                return {"ocr_results": [*(key for key in known if mine not in key), new]}
 
             return [(OcrResult, done, marks[done.key]) for done in created] + await update_pages(
-                self.services, job, items, fields, step
+                self.services, job, items, fields, step, ("complete", "error") if job.unit.variant == ADDED else None
             )
 
         return await save(self.services, job, write, Page)

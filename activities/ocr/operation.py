@@ -20,6 +20,9 @@ from schemas.store import digest
 SECOND = "second"
 """Variant of the units that ask for a second opinion; such a reading is added beside the first."""
 
+ADDED = "added"
+"""Variant of the units of `AddOcrSource`; such a reading is added beside all others."""
+
 READ = "read"
 """Section: pages whose first reading is saved but which may get a second one."""
 SECOND_DONE = "second_done"
@@ -169,6 +172,34 @@ class Ocr(PageOperation):
         )
 
 
+class AddedOcr(Ocr):
+    """Reads with the named provider, beside the readings that are there; they stay, and so does what the page's flag
+    says of how it was first read."""
+
+    key = "ocr:added"
+    title = "reading by another engine"
+
+    def create_work_units(self, state: JobState) -> list[WorkUnit]:
+        own = state.of(self.name)
+        provider = state.config.ocr
+        ready = [
+            page
+            for page in state.pages
+            if not own.settled(page) and page not in own.planned and self.ready(state, page)
+        ]
+        return self.batches(state, provider, ready, self._batch(state, provider, len(ready)), ADDED) if ready else []
+
+    def handle_result(self, state: JobState, result: UnitResult) -> list[WorkUnit]:
+        return PageOperation.handle_result(self, state, result)
+
+    def load(self, state: JobState, records: Records) -> None:
+        mark = f"/ocr/{state.config.ocr}/"
+        for page in state.pages:
+            document = records.pages.get(page)
+            if isinstance(document, Page) and any(mark in key for key in document.ocr_results or ()):
+                state.of(self.name).complete.add(page)
+
+
 def _quota(pages: tuple[int, ...], share: float) -> int:
     """How many of these pages may be read again, so that all ranges of a book together keep to the share.
 
@@ -185,3 +216,4 @@ def _confidences(section: str) -> dict[int, float]:
 
 
 OCR = Ocr()
+ADDED_OCR = AddedOcr()

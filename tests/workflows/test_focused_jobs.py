@@ -69,3 +69,47 @@ async def test_rerun_toc_of_a_book_that_was_never_read_is_blocked_not_stuck(shel
         await shelf.run(workflow="RerunToc", book_id="nobody-00000000")
     assert isinstance(failed.value.cause, ApplicationError)
     assert failed.value.cause.type == "BadInput"
+
+
+async def test_add_ocr_source_reads_beside_and_blends_what_it_made_stale(shelf: Shelf) -> None:
+    book = (await shelf.run(6)).book_id
+    calls = dict(shelf.tesseract.calls)
+    result = await shelf.run(workflow="AddOcrSource", book_id=book, provider="rapidocr", pages="2-4")
+    assert result.state == "complete"
+    assert dict(shelf.tesseract.calls) == calls
+    assert set(shelf.rapidocr.calls) == {2, 3, 4}
+    documents = await shelf.pages(book)
+    assert [len(documents[page].ocr_results or ()) for page in range(1, 7)] == [1, 2, 2, 2, 1, 1]
+    assert documents[3].agreement is not None, "blended from two readings"
+    assert documents[5].agreement is None
+    before = await shelf.commits()
+    again = await shelf.run(workflow="AddOcrSource", book_id=book, provider="rapidocr", pages="2-4")
+    assert again.state == "complete"
+    await shelf.run(6)
+    assert dict(shelf.rapidocr.calls) == {2: 1, 3: 1, 4: 1}
+    assert dict(shelf.tesseract.calls) == calls, "the main job keeps the readings that are there"
+    after = await shelf.commits()
+    assert {key for key in after if after[key] != before.get(key)} <= {book, toc_key(book)}, (
+        "only the contents follow from the new texts"
+    )
+
+
+async def test_add_ocr_source_without_blend_leaves_the_text_until_the_next_job(shelf: Shelf) -> None:
+    book = (await shelf.run(3)).book_id
+    texts = {page: document.text for page, document in (await shelf.pages(book)).items()}
+    result = await shelf.run(workflow="AddOcrSource", book_id=book, provider="rapidocr", blend=False)
+    assert set(result.operations) == {"ocr"}
+    documents = await shelf.pages(book)
+    assert {page: document.text for page, document in documents.items()} == texts
+    assert all(len(document.ocr_results or ()) == 2 for document in documents.values())
+    await shelf.run(3)
+    assert all(document.agreement is not None for document in (await shelf.pages(book)).values())
+
+
+async def test_add_ocr_source_by_nobody_is_refused(shelf: Shelf) -> None:
+    book = (await shelf.run(1)).book_id
+    with pytest.raises(WorkflowFailureError) as failed:
+        await shelf.run(workflow="AddOcrSource", book_id=book, provider="nobody")
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "BadInput"
+    assert "nobody" in str(failed.value.cause)
