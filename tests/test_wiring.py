@@ -74,8 +74,14 @@ def test_a_job_may_say_that_it_takes_a_flag_from_the_database() -> None:
 
 
 def test_workflow_names_are_those_that_people_type() -> None:
-    assert list(JOBS) == ["ProcessPages", "RerunToc", "AddOcrSource"]
-    assert {workflow.__name__ for workflow in WORKFLOWS} == {"ProcessPages", "RerunToc", "AddOcrSource", "PageRange"}
+    assert list(JOBS) == ["ProcessPages", "RerunToc", "AddOcrSource", "RunOperations"]
+    assert {workflow.__name__ for workflow in WORKFLOWS} == {
+        "ProcessPages",
+        "RerunToc",
+        "AddOcrSource",
+        "RunOperations",
+        "PageRange",
+    }
 
 
 @pytest.mark.parametrize("overrides", [{"nobody": {}}, {"tesseract": {"in_flihgt": 3}}])

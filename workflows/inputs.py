@@ -63,6 +63,15 @@ class AddOcrSourceInput(JobInput):
     blend: bool = Field(True, description="Blend the new readings in, and what follows from it; or only read.")
 
 
+class RunOperationsInput(JobInput):
+    """Input of `RunOperations`."""
+
+    book_id: str = Field(description="Key of a book that was read before.")
+    operations: list[str] = Field(min_length=1, description="Names of operations, in any order.")
+    pages: str | None = Field(None, description="Physical pages, as '1-20,35'; all by default.")
+    fresh: bool = Field(False, description="Do them anew, although they are current.")
+
+
 M = TypeVar("M", bound=BaseModel)
 
 

@@ -72,7 +72,7 @@ class Job:
 
     operations: tuple[Operation, ...]
     input_model: ClassVar[type[JobInput]]
-    takes: ClassVar[tuple[str, ...]] = ()
+    takes: tuple[str, ...] = ()
     """Flags that the job takes as the database has them."""
     anew: ClassVar[bool] = False
     """Whether its operations are done again although they are current."""
@@ -151,7 +151,10 @@ class Job:
             job = validate_input(self.input_model, value)
         except BadInput as error:
             raise as_application_error(error) from None
-        self.operations = self.compose(job)
+        try:
+            self.operations = self.compose(job)
+        except BadInput as error:
+            raise as_application_error(error) from None
         task = asyncio.ensure_future(self._run(job))
         while True:
             try:
@@ -166,6 +169,9 @@ class Job:
     def compose(self, job: Any) -> tuple[Operation, ...]:
         """The operations for this input: those of the class, unless a job leaves some out."""
         return self.operations
+
+    def check(self, state: JobState) -> None:
+        """Whether what the job takes from the database is there. Raises BadInput."""
 
     async def _run(self, job: JobInput) -> JobResult:
         workflow.upsert_search_attributes(
@@ -223,6 +229,10 @@ class Job:
         while True:
             self.state = JobState(config=config, pages=pages, own=tuple(op.name for op in self.operations))
             await self._load(self.state)
+            try:
+                self.check(self.state)
+            except BadInput as error:
+                raise as_application_error(error) from None
             self.phase = "running"
             self.stop_reason = self.paused or ("cancelled" if self.cancelling else "")
             self.range_failures = []

@@ -7,6 +7,7 @@ from workflows.job import Job
 from workflows.page_range import PageRange
 from workflows.process_pages import ProcessPages
 from workflows.rerun_toc import RerunToc
+from workflows.run_operations import RunOperations
 
-JOBS: dict[str, type[Job]] = {job.__name__: job for job in (ProcessPages, RerunToc, AddOcrSource)}
+JOBS: dict[str, type[Job]] = {job.__name__: job for job in (ProcessPages, RerunToc, AddOcrSource, RunOperations)}
 WORKFLOWS: tuple[type, ...] = (*JOBS.values(), PageRange)

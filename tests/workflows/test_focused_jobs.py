@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from schemas.documents import Metric, ToC, TocEntry
 from schemas.keys import toc_key
+from schemas.store import Update
 from tests.workflows.conftest import Shelf
 
 CONTENTS = ["CONTENTS", "The First Part . . . . . . 4", "The Second Part . . . . . . 7", "The Third Part . . . . . . 9"]
@@ -113,3 +114,40 @@ async def test_add_ocr_source_by_nobody_is_refused(shelf: Shelf) -> None:
     assert isinstance(failed.value.cause, ApplicationError)
     assert failed.value.cause.type == "BadInput"
     assert "nobody" in str(failed.value.cause)
+
+
+async def test_any_operations_on_any_pages(shelf: Shelf) -> None:
+    book = (await shelf.run(8, pages="1-4")).book_id
+    result = await shelf.run(workflow="RunOperations", book_id=book, operations=["ocr", "extract"], pages="5-6")
+    assert result.state == "complete"
+    assert set(result.operations) == {"extract", "ocr"}
+    assert set(shelf.tesseract.calls) == {1, 2, 3, 4, 5, 6}
+    assert [page.text is None for page in (await shelf.pages(book)).values()] == [False] * 4 + [True] * 2
+    blended = await shelf.run(workflow="RunOperations", book_id=book, operations=["blend"], pages="5-6")
+    assert blended.state == "complete"
+    assert all(page.text for page in (await shelf.pages(book)).values())
+    assert set(shelf.tesseract.calls.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("operations", "pages", "says"),
+    [
+        (["blend"], "3-6", "blend requires ocr, which is not complete for pages 5-6. Add ocr to the operations"),
+        (["toc_extract"], "1-4", "toc_extract requires toc_find, which is not complete for the book"),
+        (["bledn"], "1-4", "There is no operation bledn"),
+    ],
+)
+async def test_what_is_missing_is_said_before_anything_starts(
+    shelf: Shelf, operations: list[str], pages: str, says: str
+) -> None:
+    book = (await shelf.run(8, pages="1-4")).book_id
+    await shelf.store.update(
+        ToC, "toc_find", 9, 1, [Update(toc_key(book), {}, {"complete": False}, "broken by the test")]
+    )
+    before = await shelf.commits()
+    with pytest.raises(WorkflowFailureError) as failed:
+        await shelf.run(workflow="RunOperations", book_id=book, operations=operations, pages=pages)
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "BadInput"
+    assert says in str(failed.value.cause)
+    assert await shelf.commits() == before
