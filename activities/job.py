@@ -15,7 +15,7 @@ from activities.beat import beating
 from activities.contracts import BOOK_ITEM, JobConfig, LeaseInput, LoadedState, LoadInput, ProviderPolicy, ResolveInput
 from activities.operation import Records, Scope
 from activities.registry import by_key
-from activities.services import Services
+from activities.services import PAGE_FIELDS, Services
 from activities.state import JobState
 from activities.work import as_application_error
 from providers.importing import import_source
@@ -252,8 +252,7 @@ class JobActivities:
         if job.leaves:
             leaves = {page: leaf_id(*manifest.leaf(page)) for page in pages}
             keys = [page_key(book_id, leaf) for leaf in leaves.values()]
-            fields = [name for name in Page.model_fields if name != "text"] + _flag_names(Page)
-            found = await services.store.get(Page, keys, fields)
+            found = await services.store.get(Page, keys, PAGE_FIELDS)
             documents = {page: found[key] for page, key in zip(leaves, keys, strict=True) if key in found}
             wanted = [key for document in documents.values() for key in document.ocr_results or ()]
             if wanted:
@@ -311,11 +310,3 @@ class JobActivities:
             await self.services.store.release_lease(job.book_id, job.run_id, job.epoch)
         except ShelfError as error:
             raise as_application_error(error) from None
-
-
-def _flag_names(kind: type[Document]) -> list[str]:
-    return [
-        f"{operation}_{name}"
-        for operation in kind.operations
-        for name in ("complete", "inputs", "generation", "artifact", "error")
-    ]

@@ -23,6 +23,16 @@ MANIFESTS = 64
 """Manifests kept in memory: one per book that is being worked on."""
 
 
+PAGE_FIELDS = (
+    *(name for name in Page.model_fields if name != "text"),
+    *(
+        f"{operation}_{name}"
+        for operation in Page.operations
+        for name in ("complete", "inputs", "generation", "artifact", "error")
+    ),
+)
+"""A page without its text: what plans are loaded from."""
+
 UNIT_FIELDS = (
     *("part", "index", "region", "page", "image_hash", "ocr_results", "blend_artifact"),
     *(f"{operation}_generation" for operation in Page.operations),
@@ -89,8 +99,7 @@ class Services:
 
     async def book_pages(self, book_id: str) -> dict[int, Page]:
         """All Page documents of a book, by physical page, without their texts."""
-        fields = [name for name in (*Page.model_fields, *_page_flags()) if name != "text"]
-        found = await self.store.find(Page, {"book_key": book_id}, fields)
+        found = await self.store.find(Page, {"book_key": book_id}, PAGE_FIELDS)
         return {page.page: page for page in found if page.page is not None}
 
     async def alive(self, workflow_id: str, first_run_id: str) -> bool:
@@ -105,11 +114,3 @@ class Services:
             return False
         execution = description.raw_description.workflow_execution_info
         return (execution.first_run_id or description.run_id) == first_run_id
-
-
-def _page_flags() -> list[str]:
-    return [
-        f"{operation}_{name}"
-        for operation in Page.operations
-        for name in ("complete", "inputs", "generation", "artifact", "error")
-    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from activities.contracts import Failure, JobConfig, LoadedState, OperationProgress
+from activities.contracts import FailedItem, Failure, JobConfig, LoadedState, OperationProgress
 from schemas.pagespec import format_pages, parse_pages
 
 
@@ -60,6 +60,14 @@ class JobState:
     def settled(self, operation: str, item: int) -> bool:
         """Complete, failed or blocked; a flag that nobody here sets is settled as the database has it."""
         return operation not in self.own or self.of(operation).settled(item)
+
+    def failures(self, operations: Iterable[str]) -> list[FailedItem]:
+        """The failed items of these operations, operation by operation, in page order."""
+        return [
+            FailedItem(page=item, operation=name, code=failure.code, message=failure.message)
+            for name in operations
+            for item, failure in sorted(self.of(name).failed.items())
+        ]
 
     def load(self, loaded: LoadedState) -> None:
         """Take over what the database says."""

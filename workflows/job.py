@@ -97,7 +97,6 @@ class Job:
         self.cancelling = False
         self.open: dict[str, ChildWorkflowHandle[Any, RangeResult]] = {}
         self.open_pages: dict[str, tuple[int, ...]] = {}
-        self.range_failures: list[FailedItem] = []
         self.range_cost_usd = 0.0
         self.stop_reason = ""
 
@@ -235,7 +234,6 @@ class Job:
                 raise as_application_error(error) from None
             self.phase = "running"
             self.stop_reason = self.paused or ("cancelled" if self.cancelling else "")
-            self.range_failures = []
             await self._drive(config, self.state)
             if self.cancelling:
                 raise asyncio.CancelledError
@@ -365,7 +363,6 @@ class Job:
         for name, spec in result.blocked.items():
             for page in parse_pages(spec):
                 state.of(name).blocked[page] = Failure(code="Blocked", message="what it needs is not complete")
-        self.range_failures += result.failed
         self.range_cost_usd += result.cost_usd
         if result.stopped and not self.stop_reason:
             self.stop_reason = result.stopped
@@ -383,9 +380,6 @@ class Job:
             for page in pages:
                 if not own.settled(page):
                     own.failed[page] = failure
-                    self.range_failures.append(
-                        FailedItem(page=page, operation=name, code=failure.code, message=failure.message)
-                    )
 
     def _stopping(self) -> str:
         """Why the job drains; changes at any await, since signals and other ranges set it."""
@@ -458,13 +452,15 @@ class Job:
         """Failed items, pages first; a blocked book-scoped operation is named too, since it leaves a gap."""
         if self.state is None:
             return []
-        book = [
-            FailedItem(page=BOOK_ITEM, operation=name, code=failure.code, message=failure.message)
-            for name in (op.name for op in self.operations if op.scope is Scope.BOOK)
-            for state in [self.state.of(name)]
-            for failure in [*state.failed.values(), *state.blocked.values()]
-        ]
-        return [*sorted(self.range_failures, key=lambda item: (item.page, item.operation)), *book]
+        pages = [op.name for op in self.operations if op.scope is Scope.PAGE]
+        failed = sorted(self.state.failures(pages), key=lambda item: (item.page, item.operation))
+        for name in (op.name for op in self.operations if op.scope is Scope.BOOK):
+            failed += self.state.failures([name])
+            failed += [
+                FailedItem(page=BOOK_ITEM, operation=name, code=failure.code, message=failure.message)
+                for failure in self.state.of(name).blocked.values()
+            ]
+        return failed
 
     def _page_done(self, state: JobState, page: int) -> bool:
         return all(state.complete(op.name, page) for op in self.operations if op.scope is Scope.PAGE)

@@ -88,11 +88,7 @@ class PageRange:
         )
 
     def _failed(self) -> tuple[FailedItem, ...]:
-        return tuple(
-            FailedItem(page=page, operation=name, code=failure.code, message=failure.message)
-            for name in self.operations
-            for page, failure in sorted(self.state.of(name).failed.items())
-        )
+        return tuple(self.state.failures(self.operations))
 
     def _result(self) -> RangeResult:
         return RangeResult(
