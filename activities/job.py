@@ -138,7 +138,8 @@ class JobActivities:
             fingerprint, manifest = await import_source(self.pdf, self.services.artifacts, paths)
         else:
             manifest = await self.services.manifest(str(fingerprint))
-        return Source(book_key(manifest.name, [part.sha256 for part in manifest.parts]), str(fingerprint), manifest)
+        book_id = manifest.book or book_key(manifest.name, [part.sha256 for part in manifest.parts])
+        return Source(book_id, str(fingerprint), manifest)
 
     def _allowed(self, given: str | Sequence[str]) -> list[Path]:
         """Existing paths below the roots that the worker may read; relative ones are looked up in each root."""
@@ -248,9 +249,9 @@ class JobActivities:
         book: Document | None = None
         toc: Document | None = None
         results: dict[str, OcrResult] = {}
-        leaves: dict[int, str] = {}
+        every = manifest.all_leaves()
+        leaves = {page: leaf_id(at.part, at.index, at.region) for page in pages for at in (every[page - 1],)}
         if job.leaves:
-            leaves = {page: leaf_id(*manifest.leaf(page)) for page in pages}
             keys = [page_key(book_id, leaf) for leaf in leaves.values()]
             found = await services.store.get(Page, keys, PAGE_FIELDS)
             documents = {page: found[key] for page, key in zip(leaves, keys, strict=True) if key in found}
@@ -282,7 +283,7 @@ class JobActivities:
                 for operation in operations
                 if state.of(operation.name).section
             },
-            leaves=leaves,
+            leaves=leaves if job.leaves else {},
         )
 
     @activity.defn

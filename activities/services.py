@@ -34,7 +34,7 @@ PAGE_FIELDS = (
 """A page without its text: what plans are loaded from."""
 
 UNIT_FIELDS = (
-    *("part", "index", "region", "page", "image_hash", "ocr_results", "blend_artifact"),
+    *("part", "index", "region", "page", "image_hash", "image_steps", "ocr_results", "blend_artifact"),
     *(f"{operation}_generation" for operation in Page.operations),
 )
 """What the work activities need of a page."""
@@ -75,20 +75,18 @@ class Services:
         return manifest
 
     def leaf(self, manifest: Manifest, book_id: str, page: int, document: Page | None) -> LeafSource:
-        """Where the image of a page lies; by the leaf's identity where it is known."""
-        if document is not None and document.part is not None and document.index is not None:
-            part, index = document.part, document.index
-        else:
-            part, index = manifest.leaf(page)
-        source = manifest.parts[part]
+        """Where the image of a page lies."""
+        at = manifest.leaf(page)
+        source = manifest.parts[at.part]
         return LeafSource(
             path=str(self.artifacts.file(source.sha256)),
             kind=source.kind,
-            index=index,
-            region=(document.region if document is not None else None) or "",
+            index=at.index,
+            region=at.region,
             page=page,
             book=book_id,
             image_hash=(document.image_hash if document is not None else None) or "",
+            image_steps=(document.image_steps if document is not None else None) or "",
         )
 
     async def pages(self, book_id: str, pages: Sequence[int], leaves: Sequence[str]) -> dict[int, Page]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from providers.artifacts import ArtifactStore
 from providers.pdf import PdfReader
 from providers.source import Manifest, SourcePart
-from schemas.store import digest
 
 
 async def import_source(pdf: PdfReader, artifacts: ArtifactStore, paths: Sequence[Path]) -> tuple[str, Manifest]:
@@ -26,7 +25,6 @@ async def import_source(pdf: PdfReader, artifacts: ArtifactStore, paths: Sequenc
     ]
     first = paths[0]
     manifest = Manifest(name=first.name if first.is_dir() else first.stem, parts=tuple(parts))
-    body = manifest.model_dump_json().encode()
-    fingerprint = digest(["manifest", manifest.model_dump(mode="json")])
-    await asyncio.to_thread(artifacts.publish, fingerprint, body)
-    return fingerprint, manifest
+    body = manifest.model_dump_json(exclude_defaults=True).encode()
+    await asyncio.to_thread(artifacts.publish, manifest.fingerprint(), body)
+    return manifest.fingerprint(), manifest

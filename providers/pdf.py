@@ -68,20 +68,22 @@ class PdfReader:
     async def book(self, manifest: Manifest, artifacts: ArtifactStore) -> BookFacts:
         """Outline, labels and DocInfo of all parts, as of one book."""
         outline: list[tuple[int, str, int]] = []
-        labels: list[str] = []
+        labels = [""] * manifest.page_count
         info: dict[str, str] = {}
-        before = 0
-        for part in manifest.parts:
-            if part.kind == "pdf":
-                answer = await self._pool.run(("book", str(artifacts.file(part.sha256))), BOOK_SECONDS, part.name)
-                facts = BookFacts.model_validate(answer.value)
-                outline += [(level, title, page + before) for level, title, page in facts.outline]
-                labels += [""] * (before - len(labels)) + facts.page_labels
-                info = info or facts.info
-            before += part.pages
-        return BookFacts(
-            outline=outline, page_labels=labels + [""] * (before - len(labels)) if any(labels) else [], info=info
-        )
+        for number, part in enumerate(manifest.parts):
+            if part.kind != "pdf":
+                continue
+            answer = await self._pool.run(("book", str(artifacts.file(part.sha256))), BOOK_SECONDS, part.name)
+            facts = BookFacts.model_validate(answer.value)
+            positions = manifest.positions(number)
+            outline += [
+                (level, title, positions[page - 1]) for level, title, page in facts.outline if page - 1 in positions
+            ]
+            for index, label in enumerate(facts.page_labels):
+                if index in positions:
+                    labels[positions[index] - 1] = label
+            info = info or facts.info
+        return BookFacts(outline=outline, page_labels=labels if any(labels) else [], info=info)
 
     async def warm(self) -> None:
         await self._pool.warm()

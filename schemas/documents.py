@@ -48,7 +48,7 @@ class Document(BaseModel):
 class Book(Document):
     """One book. `key` = slug of the title of the source + 8 hex of the SHA-256 over its files' hashes."""
 
-    operations: ClassVar = ("source", "label", "metadata")
+    operations: ClassVar = ("source", "label", "metadata", "structure", "paragraph")
 
     source_name: str | None = Field(None, description="File or folder name as given; no directory.")
     source_manifest: str | None = Field(None, description="Hash of the manifest artifact: the ordered source files.")
@@ -64,6 +64,15 @@ class Book(Document):
     metadata_evidence: str | None = Field(
         None, description='JSON: field -> {"page": physical page, "confidence": 0..1, "source": where it was found}.'
     )
+    label_report: str | None = Field(
+        None, description="JSON: leaves that are missing or doubled by the printed numbers, with a sentence for each."
+    )
+    chapter_set: str | None = Field(None, description="Fingerprint of the set of chapters that is live.")
+    chapter_count: int | None = Field(None, description="Number of chapters in the live set.")
+    paragraph_sets: list[str] | None = Field(
+        None, description="Fingerprints of the live sets of paragraphs, one per chapter in reading order."
+    )
+    paragraph_count: int | None = Field(None, description="Number of paragraphs in the live sets.")
 
 
 class Page(Document):
@@ -75,7 +84,9 @@ class Page(Document):
     book_key: str | None = Field(None, description="Key of the book.")
     part: int | None = Field(None, description="0-based number of the source file.")
     index: int | None = Field(None, description="0-based page (or frame) in that file.")
-    region: str | None = Field(None, description="'' = the whole page; later 'left', 'right' of a spread.")
+    region: str | None = Field(
+        None, description="'' = the whole page; 'x0,y0,x1,y1' as shares of it = a part, as one page of a spread."
+    )
     page: int | None = Field(None, description="Physical position in the book today, 1-based.")
     width: float | None = Field(None, description="Width of the upright page in points.")
     height: float | None = Field(None, description="Height of the upright page in points.")
@@ -83,10 +94,14 @@ class Page(Document):
     image_hash: str | None = Field(None, description="SHA-256 over what the page shows: images, content, geometry.")
     text_layer: str | None = Field(None, description="'good', 'poor' or 'none'.")
     text_layer_reason: str | None = Field(None, description="Why the text layer is poor.")
+    image_steps: str | None = Field(
+        None, description="JSON: how the image is prepared for reading (`providers/image_steps.py`); null = as it is."
+    )
     ocr_results: list[str] | None = Field(None, description="Keys of the OcrResults that the blend reads, in order.")
     text: str | None = Field(None, description="The best text: the blend's.")
     confidence: float | None = Field(None, description="Mean confidence of the blended words, 0..100.")
     agreement: float | None = Field(None, description="Share of words that all sources read alike; null with one.")
+    expected_cer: float | None = Field(None, description="Expected share of wrong characters in `text`, 0..1.")
     label: str | None = Field(None, description="Printed page number ('xii', '7', 'A-3'); null where there is none.")
     label_inferred: bool | None = Field(None, description="True where the number is not printed but follows.")
     running_header: str | None = Field(None, description="Running header as printed, without the number.")
@@ -114,7 +129,7 @@ class OcrResult(Document):
 class ToC(Document):
     """The table of contents of a book. `key` = book key / toc."""
 
-    operations: ClassVar = ("toc_find", "toc_extract")
+    operations: ClassVar = ("toc_find", "toc_extract", "toc_link")
     indexed: ClassVar = ("book_key",)
 
     book_key: str | None = Field(None, description="Key of the book.")
@@ -124,6 +139,10 @@ class ToC(Document):
     reason: str | None = Field(None, description="Which evidence decided, in a sentence.")
     current_set: str | None = Field(None, description="Fingerprint of the set of entries that is live.")
     entry_count: int | None = Field(None, description="Number of entries in the live set.")
+    links: str | None = Field(
+        None, description="JSON: one object per entry of the live set: its leaf, how that was found, what disagrees."
+    )
+    mismatch_count: int | None = Field(None, description="Number of entries whose evidence disagrees.")
 
 
 class TocEntry(Document):
@@ -142,6 +161,81 @@ class TocEntry(Document):
     page_key: str | None = Field(None, description="Key of that page.")
     confidence: float | None = Field(None, description="0..1: how well the title was found there.")
     source: str | None = Field(None, description="'printed', 'outline' or 'both'.")
+
+
+class Chapter(Document):
+    """A part of the book; immutable member of a set. `key` = book key / chapter / set fingerprint / 007.
+
+    Every page belongs to exactly one chapter of the deepest level that covers it; what no entry names lies in buckets
+    (cover, front matter, back matter). Two chapters may share a page: they meet at `start_line` of the second."""
+
+    indexed: ClassVar = ("book_key", "chapter_set")
+
+    book_key: str | None = Field(None, description="Key of the book.")
+    chapter_set: str | None = Field(None, description="Fingerprint of the set; live if the Book names it.")
+    sort_order: int | None = Field(None, description="0-based position in reading order, parents before children.")
+    level: int | None = Field(None, description="1 = top.")
+    parent: str | None = Field(None, description="Key of the chapter that holds this one; null at the top.")
+    number: str | None = Field(None, description="Number as printed ('IV', '2.1').")
+    title: str | None = Field(None, description="Title; of a bucket its English name.")
+    matter: str | None = Field(None, description="'front', 'body' or 'back'.")
+    bucket: str | None = Field(
+        None, description="'' = a chapter; else the name of the bucket ('cover', 'front matter')."
+    )
+    start_page: int | None = Field(None, description="Physical page on which it begins.")
+    start_line: int | None = Field(None, description="0-based line of the blended reading at which it begins there.")
+    end_page: int | None = Field(None, description="Physical page on which it ends, its sub-chapters included.")
+    end_line: int | None = Field(None, description="Line before which it ends there; null = the whole page is its own.")
+    start_label: str | None = Field(None, description="Printed number of the first page.")
+    end_label: str | None = Field(None, description="Printed number of the last page.")
+    toc_entry: str | None = Field(None, description="Key of the TocEntry that it follows from; null without one.")
+    source: str | None = Field(None, description="'contents', 'heading' or 'bucket'.")
+    confidence: float | None = Field(None, description="0..1.")
+
+
+class Paragraph(Document):
+    """A paragraph, heading, note or figure; immutable. `key` = book key / paragraph / set fingerprint / 00007.
+
+    There is a set per chapter, so that a corrected page changes the paragraphs of its chapter alone."""
+
+    indexed: ClassVar = ("book_key", "paragraph_set")
+
+    book_key: str | None = Field(None, description="Key of the book.")
+    paragraph_set: str | None = Field(None, description="Fingerprint of the set; live if the Book names it.")
+    sort_order: int | None = Field(None, description="0-based position in the chapter, in reading order.")
+    chapter_key: str | None = Field(None, description="Key of the deepest chapter that it belongs to.")
+    kind: str | None = Field(
+        None, description="'text', 'heading', 'footnote', 'figure', 'caption', 'list', 'contents'."
+    )
+    level: int | None = Field(None, description="Of a heading: 1 = top.")
+    text: str | None = Field(None, description="Running text: hyphenation undone, lines joined by blanks.")
+    pages: list[int] | None = Field(None, description="Physical pages that it stands on, in order.")
+    spans: str | None = Field(
+        None,
+        description="JSON: [[page, line, first word, word after the last], ...] of the pages' blended readings, in order.",
+    )
+    crop: str | None = Field(
+        None, description="Of a figure: JSON [page, x0, y0, x1, y1] in points of the upright page."
+    )
+
+
+class Correction(Document):
+    """What a person says against the machines; immutable. `key` = target key / correction / field / 3.
+
+    The highest number of a target and field is the one that counts; one with `reverted` gives the machines back their
+    say. They are inputs of the operations, so what they make stale is done again and nothing else."""
+
+    indexed: ClassVar = ("book_key",)
+
+    book_key: str | None = Field(None, description="Key of the book.")
+    target: str | None = Field(None, description="Key of the Page or Book that is corrected.")
+    field: str | None = Field(None, description="Name of the field: 'text', 'label', 'page_type', 'title', 'year', ...")
+    number: int | None = Field(None, description="1-based: how often this field was corrected.")
+    value: str | None = Field(None, description="JSON of the value; of a text, the fingerprint of its artifact.")
+    reverted: bool | None = Field(None, description="True: this undoes what was corrected before.")
+    who: str | None = Field(None, description="Who says so.")
+    why: str | None = Field(None, description="Why, in their words.")
+    at: str | None = Field(None, description="When, RFC 3339 UTC.")
 
 
 class Metric(Document):
@@ -183,5 +277,8 @@ class Lease(Document):
     epoch: int | None = Field(None, description="Grows by one with each taking; guards every save.")
 
 
-TYPES: tuple[type[Document], ...] = (Book, Page, OcrResult, ToC, TocEntry, Metric, Lease)
+TYPES: tuple[type[Document], ...] = (
+    *(Book, Page, OcrResult, ToC, TocEntry, Metric, Lease),
+    *(Chapter, Paragraph, Correction),
+)
 """Every type that the bootstrap creates, in order."""

@@ -39,3 +39,18 @@ def toc_key(book: str) -> str:
 def toc_entry_key(book: str, toc_set: str, order: int) -> str:
     """Key of a TocEntry: its place in a set."""
     return f"{book}/toc/{toc_set}/{order:03d}"
+
+
+def chapter_key(book: str, chapter_set: str, order: int) -> str:
+    """Key of a Chapter: its place in a set."""
+    return f"{book}/chapter/{chapter_set}/{order:03d}"
+
+
+def paragraph_key(book: str, paragraph_set: str, order: int) -> str:
+    """Key of a Paragraph: its place in the set of its chapter."""
+    return f"{book}/paragraph/{paragraph_set}/{order:05d}"
+
+
+def correction_key(target: str, field: str, number: int) -> str:
+    """Key of a Correction: the n-th of a field of a document."""
+    return f"{target}/correction/{field}/{number}"

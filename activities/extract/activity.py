@@ -45,11 +45,11 @@ class ExtractActivities:
     def _item(self, job: UnitInput, manifest: Manifest, page: int, document: Page | None) -> Item:
         leaf = self.services.leaf(manifest, job.book_id, page, document)
         generation = stored_generation(document, EXTRACT.name, job.generation)
-        part, index = manifest.leaf(page) if document is None else (document.part or 0, document.index or 0)
+        at = manifest.leaf(page)
 
         async def call() -> Produced:
             facts = await self.pdf.leaf(leaf, job.page_timeout_seconds)
-            body = facts.model_dump() | {"part": part, "index": index, "region": leaf.region, "page": page}
+            body = facts.model_dump() | {"part": at.part, "index": at.index, "region": at.region, "page": page}
             return Produced(pydantic_core.to_json(body))
 
         return Item(
@@ -58,11 +58,11 @@ class ExtractActivities:
                 operation=EXTRACT.name,
                 provider=job.unit.provider,
                 model=f"pymupdf/{REVISION}",
-                parameters={"index": index, "region": leaf.region, "page": page},
-                inputs=(manifest.parts[part].sha256,),
+                parameters={"index": at.index, "region": at.region, "page": page},
+                inputs=(manifest.parts[at.part].sha256,),
                 generation=generation,
             ),
-            inputs=extract_inputs(job.manifest, page, generation),
+            inputs=extract_inputs(job.unit.leaves[job.unit.pages.index(page)], page, generation),
             call=call,
             figures=lambda body: {"text_layer": str(pydantic_core.from_json(body)["text_layer"])},
         )

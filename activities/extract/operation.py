@@ -12,9 +12,11 @@ TEXT_LAYER = "text_layer"
 """Section: pages whose text layer is good."""
 
 
-def extract_inputs(manifest: str, page: int, generation: int) -> str:
-    """What the facts of a leaf follow from."""
-    return digest([manifest, page, generation])[:16]
+def extract_inputs(leaf: str, page: int, generation: int) -> str:
+    """What the facts of a leaf follow from: who it is (its file cannot change under a book's key) and where it stands.
+
+    Not the whole manifest: a leaf that is inserted moves those behind it and leaves those before it alone."""
+    return digest([leaf, page, generation])[:16]
 
 
 class Extract(PageOperation):
@@ -37,7 +39,7 @@ class Extract(PageOperation):
         own = state.of(self.name)
         for page in state.pages:
             document = records.pages.get(page)
-            inputs = extract_inputs(state.config.manifest, page, generation(document, self.name, state))
+            inputs = extract_inputs(state.leaves[page], page, generation(document, self.name, state))
             if current(document, self.name, inputs):
                 own.complete.add(page)
                 if isinstance(document, Page) and document.text_layer == "good":
