@@ -152,6 +152,19 @@ def leaf_facts(path: Path | str, index: int) -> LeafFacts:
         )
 
 
+def landscape_pages(path: Path | str, shape: float) -> list[tuple[int, float, float]]:
+    """(index, width, height) in points of the frames that are so much wider than high. Raises Rejected."""
+    with _frame(path, 0) as image:
+        frames = _frames(image)
+    found = []
+    for index in range(frames):
+        with _frame(path, index) as image:
+            width, height = _image_points(image)
+            if width >= shape * height:
+                found.append((index, width, height))
+    return found
+
+
 @functools.lru_cache(maxsize=256)
 def _file_hash(identity: tuple[str, int, int]) -> str:
     with open(identity[0], "rb") as file:
@@ -215,7 +228,24 @@ def render(path: Path | str, index: int, dpi: float | None, region: str) -> Rast
         return Raster(np.asarray(image, dtype=np.uint8), width, height, zoom_y * 72)
 
 
-def png(path: Path | str, index: int, dpi: float, region: str) -> bytes:
+def look(path: Path | str, index: int, dpi: float, region: str) -> Raster:
+    """A frame in gray at a whole part of its own resolution. Raises Rejected."""
+    import numpy as np
+
+    with _frame(path, index) as opened:
+        width, height = _image_points(opened)
+        x0, y0, x1, y1 = region_box(region, width, height)
+        part = max(1, round(max(opened.size) / max(width, height) * 72 / dpi))
+        # A JPEG is decoded at a half, a quarter or an eighth right away.
+        opened.draft("L", (opened.width // part, opened.height // part))
+        image = _cut(_upright(opened, "L"), region)
+        left = max(1, round(image.height / (y1 - y0) * 72 / dpi))
+        if left > 1:
+            image = image.reduce(left)
+        return Raster(np.asarray(image, dtype=np.uint8), x1 - x0, y1 - y0, image.height / (y1 - y0) * 72)
+
+
+def png(path: Path | str, index: int, dpi: float, region: str, orientation: int = 0) -> bytes:
     """A frame in colour. Raises Rejected."""
     import io
 
@@ -224,6 +254,8 @@ def png(path: Path | str, index: int, dpi: float, region: str) -> bytes:
         image = _cut(_upright(opened, "RGB"), region)
         limit = (max(1, round(width * dpi / 72)), max(1, round(height * dpi / 72)))
         image.thumbnail(limit)
+        if orientation:
+            image = image.rotate(-orientation, expand=True)
         body = io.BytesIO()
         image.save(body, "PNG")
         return body.getvalue()

@@ -76,12 +76,27 @@ class Raster:
     """Of what is shown, in points."""
     height: float
     dpi: float
+    skew: float = 0.0
+    """Degrees by which it was turned counter-clockwise to make its lines level; see `providers/image_steps.py`."""
+    margin: tuple[float, float] = (0.0, 0.0)
+    """Points of bare paper added on either side, left and right, above and below, so that turning cut nothing off."""
 
     def to_points(self, x0: float, y0: float, x1: float, y1: float) -> Box:
-        """A box in pixels as a box in points."""
+        """A box in pixels as a box in points of what is shown."""
         rows, columns = self.pixels.shape
-        sx, sy = self.width / columns, self.height / rows
-        return (x0 * sx, y0 * sy, x1 * sx, y1 * sy)
+        across, down = self.margin
+        sx, sy = (self.width + 2 * across) / columns, (self.height + 2 * down) / rows
+        return (x0 * sx - across, y0 * sy - down, x1 * sx - across, y1 * sy - down)
+
+    def on_page(self, box: Box) -> Box:
+        """A box in points of what is shown as one on the upright page: moved to where its middle lies there, and no
+        larger, for the box around a word that leans would hold parts of the lines above and below."""
+        if not self.skew:
+            return box
+        x, y = (box[0] + box[2] - self.width) / 2, (box[1] + box[3] - self.height) / 2
+        sine, cosine = math.sin(math.radians(self.skew)), math.cos(math.radians(self.skew))
+        dx, dy = x * cosine - y * sine - x, x * sine + y * cosine - y
+        return (box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy)
 
 
 def identity(path: Path | str) -> tuple[str, int, int]:

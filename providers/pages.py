@@ -12,12 +12,14 @@ Threads may call this, but PyMuPDF's work is done one call at a time: for many p
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from providers import image_pages, pdf_pages
-from providers.leaves import LeafFacts, Part, Raster
+from providers.leaves import LeafFacts, Part, Raster, region_box
 from providers.pdf_pages import mupdf_library
 from schemas.errors import BadSource, SourceNotFound
 from schemas.reading import PageReading
@@ -27,7 +29,9 @@ __all__ = [
     "Part",
     "Raster",
     "inspect",
+    "landscape_pages",
     "leaf_facts",
+    "look",
     "mupdf_library",
     "natural_key",
     "png",
@@ -120,10 +124,30 @@ def _kind(path: Path) -> str:
     )
 
 
-def leaf_facts(path: Path | str, kind: str, index: int) -> LeafFacts:
+def leaf_facts(path: Path | str, kind: str, index: int, region: str = "") -> LeafFacts:
     """Geometry, hash and text-layer quality of a page, without rendering it: some 3 ms of a born-digital page, 1 of
-    a scanned one. Raises Rejected where the page cannot be read."""
-    return image_pages.leaf_facts(path, index) if kind == "image" else pdf_pages.leaf_facts(path, index)
+    a scanned one. Of a region: its own size and hash; the text layer is judged over the whole page, for a good one
+    is good in either half. Raises Rejected where the page cannot be read."""
+    facts = image_pages.leaf_facts(path, index) if kind == "image" else pdf_pages.leaf_facts(path, index)
+    if not region:
+        return facts
+    x0, y0, x1, y1 = region_box(region, facts.width, facts.height)
+    return dataclasses.replace(
+        facts,
+        width=x1 - x0,
+        height=y1 - y0,
+        image_hash=hashlib.sha256(f"{facts.image_hash} {region}".encode()).hexdigest(),
+    )
+
+
+def landscape_pages(
+    path: Path | str, kind: str, shape: float, *, scans_only: bool = True
+) -> list[tuple[int, float, float]]:
+    """(index, width, height) of the pages that are at least `shape` times as wide as high; of a PDF only those that are
+    pictures and nothing else, unless `scans_only` is off. Raises Rejected."""
+    if kind == "image":
+        return image_pages.landscape_pages(path, shape)
+    return pdf_pages.landscape_pages(path, shape, scans_only)
 
 
 def text_layer_reading(path: Path | str, index: int, region: str = "") -> PageReading:
@@ -146,8 +170,19 @@ def render(path: Path | str, kind: str, index: int, dpi: float | None = None, re
     return pdf_pages.render(path, index, dpi, region)
 
 
-def png(path: Path | str, kind: str, index: int, dpi: float = 150.0, region: str = "") -> bytes:
-    """A page in colour as PNG, for a viewer or a remote provider. Raises Rejected."""
+def look(path: Path | str, kind: str, index: int, dpi: float, region: str = "") -> Raster:
+    """A page for looking at it as a whole: at a whole part of the scan's own resolution, as near to `dpi` as that gets,
+    which takes a third of the time of any other. Raises Rejected."""
     if kind == "image":
-        return image_pages.png(path, index, dpi, region)
-    return pdf_pages.png(path, index, dpi, region)
+        return image_pages.look(path, index, dpi, region)
+    return pdf_pages.look(path, index, dpi, region)
+
+
+def png(
+    path: Path | str, kind: str, index: int, dpi: float = 150.0, region: str = "", orientation: int = 0
+) -> bytes:
+    """A page in colour as PNG, for a viewer or a remote provider, turned clockwise by `orientation` (what
+    `ImageSteps` has: 0, 90, 180 or 270). Raises Rejected."""
+    if kind == "image":
+        return image_pages.png(path, index, dpi, region, orientation)
+    return pdf_pages.png(path, index, dpi, region, orientation)

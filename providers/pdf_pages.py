@@ -204,6 +204,26 @@ def leaf_facts(path: Path | str, index: int) -> LeafFacts:
         )
 
 
+def landscape_pages(path: Path | str, shape: float, scans_only: bool) -> list[tuple[int, float, float]]:
+    """(index, width, height) of the pages that are so much wider than high. Raises Rejected."""
+    with _page(path, 0) as first:
+        pages = first.parent.page_count
+    found = []
+    for index in range(pages):
+        with _page(path, index) as page:
+            width, height = page.rect.width, page.rect.height
+            if width >= shape * height and not (scans_only and not _is_scan(page)):
+                found.append((index, width, height))
+    return found
+
+
+def _is_scan(page: Any) -> bool:
+    """Whether pictures cover the page, and no text that was set."""
+    sheet = _flat_box(page)
+    covered = sum(overlap(image["bbox"], sheet) for image in page.get_image_info())
+    return covered >= SCAN_COVERAGE * sheet[2] * sheet[3] and _text_layer(page)[0] != "good"
+
+
 _REFERENCE = re.compile(rb"(\d+) \d+ R\b")
 _DRAWN = re.compile(rb"/([^\s/<>\[\](){}%]+)\s+Do\b")
 _BACKWARD = re.compile(rb"/(?:Parent|StructParents?|P|Metadata|PieceInfo|LastModified) *(?:\d+ \d+ R|\d+|\([^)]*\))")
@@ -377,21 +397,37 @@ def _print_soft_hyphens(line: Line) -> None:
 
 def render(path: Path | str, index: int, dpi: float | None, region: str) -> Raster:
     """A page in gray. Raises Rejected."""
+    with _page(path, index) as page:
+        box = region_box(region, page.rect.width, page.rect.height)
+        return _gray(page, box if region else None, *_zoom(page, dpi, box))
+
+
+def look(path: Path | str, index: int, dpi: float, region: str) -> Raster:
+    """A page in gray at a whole part of its own resolution. Raises Rejected."""
+    with _page(path, index) as page:
+        box = region_box(region, page.rect.width, page.rect.height)
+        zoom_x, zoom_y = _page_zoom(page)
+        part = max(1, round(zoom_y * POINTS_PER_INCH / dpi))
+        return _gray(page, box if region else None, zoom_x / part, zoom_y / part)
+
+
+def _gray(page: Any, clip: Box | None, zoom_x: float, zoom_y: float) -> Raster:
     import numpy as np
 
     mupdf = mupdf_library()
-    with _page(path, index) as page:
-        box = region_box(region, page.rect.width, page.rect.height)
-        zoom_x, zoom_y = _zoom(page, dpi, box)
-        clip = None if not region else mupdf.Rect(box)
-        # Readers' notes and stamps are not the book: no annotations.
-        pixmap = page.get_pixmap(
-            matrix=mupdf.Matrix(zoom_x, zoom_y), colorspace=mupdf.csGRAY, alpha=False, annots=False, clip=clip
-        )
-        pixels = np.frombuffer(pixmap.samples, dtype=np.uint8).reshape(pixmap.height, pixmap.stride)
-        if pixmap.stride != pixmap.width:
-            pixels = np.ascontiguousarray(pixels[:, : pixmap.width])
-        return Raster(pixels, box[2] - box[0], box[3] - box[1], zoom_y * POINTS_PER_INCH)
+    # Readers' notes and stamps are not the book: no annotations.
+    pixmap = page.get_pixmap(
+        matrix=mupdf.Matrix(zoom_x, zoom_y),
+        colorspace=mupdf.csGRAY,
+        alpha=False,
+        annots=False,
+        clip=None if clip is None else mupdf.Rect(clip),
+    )
+    pixels = np.frombuffer(pixmap.samples, dtype=np.uint8).reshape(pixmap.height, pixmap.stride)
+    if pixmap.stride != pixmap.width:
+        pixels = np.ascontiguousarray(pixels[:, : pixmap.width])
+    x0, y0, x1, y1 = clip or (0.0, 0.0, page.rect.width, page.rect.height)
+    return Raster(pixels, x1 - x0, y1 - y0, zoom_y * POINTS_PER_INCH)
 
 
 def _zoom(page: Any, dpi: float | None, box: Box) -> tuple[float, float]:
@@ -438,12 +474,13 @@ def _page_zoom(page: Any) -> tuple[float, float]:
     return native_zoom(best[0], best[1], width, height)
 
 
-def png(path: Path | str, index: int, dpi: float, region: str) -> bytes:
+def png(path: Path | str, index: int, dpi: float, region: str, orientation: int = 0) -> bytes:
     """A page in colour. Raises Rejected."""
     mupdf = mupdf_library()
     with _page(path, index) as page:
         box = region_box(region, page.rect.width, page.rect.height)
         zoom_x, zoom_y = _zoom(page, dpi, box)
-        pixmap = page.get_pixmap(matrix=mupdf.Matrix(zoom_x, zoom_y), alpha=False, clip=mupdf.Rect(box))
+        matrix = mupdf.Matrix(zoom_x, zoom_y) * mupdf.Matrix(orientation)
+        pixmap = page.get_pixmap(matrix=matrix, alpha=False, clip=mupdf.Rect(box))
         body: bytes = pixmap.tobytes("png")
         return body
