@@ -12,6 +12,17 @@ _VOWEL = re.compile(
 )
 
 
+_BROKEN = re.compile(
+    f"[\ufffd\uffff\ue000-\uf8ff\U000f0000-\U0010ffff\x00-\x08\x0e-\x1f\x7f-\x9f]|[A-Z0-9][\ufb00-\ufb06]|{_MOJIBAKE.pattern}"
+)
+"""Unknown, private and control characters, ligatures behind capitals and digits, and mojibake."""
+
+
+def is_broken(text: str) -> bool:
+    """Whether a word is not what is printed: one such character says it of a word, though not yet of a page."""
+    return _BROKEN.search(text) is not None
+
+
 def text_damage(text: str) -> str:
     """Why a page's text is not what is printed, in a few words; '' where nothing speaks against it.
 

@@ -3,11 +3,15 @@
 The rules, in the order in which they are tried; a word of the blend carries the name of the one that decided:
 
     agreed       all read the same letters and blanks
+    damage       a broken font's characters lose their vote
     typography   they differ only in quotes and dashes: the typographic sign is kept
     spacing      they differ only in blanks
     leaders      dot leaders that an engine took for letters, or that only one kept
     majority     three or more engines: more than half of them read the same
     characters   three or more engines: majority letter by letter gives a known word
+    case         they differ only in capitals: the one without capitals inside a word
+    stop         full stop or comma: a comma where a small letter follows
+    script       one reading has signs of another script in it
     lexicon      one reading consists of known words, the pivot's does not
     number       readings with digits: the one without letters inside, else the pivot's; confidence is halved
     confidence   the pivot doubts itself and the other does not
@@ -20,11 +24,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
+from providers.text_damage import is_broken
 from providers.vote.align import Block, plain
 from schemas.reading import Box, Word
 
@@ -38,6 +43,9 @@ calibrated alike (a right word has 96 in Tesseract, 99 in RapidOCR), so smaller 
 GOOD = 60.0
 """A word that only one engine has is kept from this confidence on (of 100), unless it is a known word.
 Tesseract's words on speckle and rules have 0 to 50, real ones that RapidOCR missed 70 to 97."""
+
+LEADER_WIDTH = 4.0
+"""Heights of the line: shorter noise between words is speckle, not leaders."""
 
 _EDGES = re.compile(r"^\W+|\W+$")
 _LEADERS = re.compile(r"^[.·…_\-–—•,:;'‘’~*]{3,}$")
@@ -57,11 +65,11 @@ def key(text: str) -> str:
     return _EDGES.sub("", plain(text)).casefold()
 
 
-def known(words: Sequence[Word], lexicon: Collection[str]) -> bool:
+def known(words: Sequence[Word], lexicon: Container[str]) -> bool:
     """All words with letters are in the lexicon (and there is at least one)."""
     keys = [key(word.text) for word in words]
     keys = [k for k in keys if any(c.isalpha() for c in k)]
-    return bool(keys) and all(k in lexicon or all(part in lexicon for part in k.split("-")) for k in keys)
+    return bool(keys) and all(k in lexicon or all(part in lexicon for part in re.split("[-/]", k)) for k in keys)
 
 
 def is_leader(text: str) -> bool:
@@ -69,23 +77,38 @@ def is_leader(text: str) -> bool:
     return bool(_LEADERS.match(text)) and plain(text).count(".") * 2 >= len(text)
 
 
-def decide(block: Block, pivot: int, lexicon: Collection[str], *, between: bool = False) -> Decision:
-    """What stands in this block. `between`: other text stands left and right of it, or a wide gap begins."""
+def decide(
+    block: Block, pivot: int, lexicon: Container[str], *, between: bool = False, following: str = ""
+) -> Decision:
+    """What stands in this block. `between`: other text stands left and right of it, or a wide gap begins; `following`:
+    the next word of the line."""
     texts = [" ".join(word.text for word in words) for words in block]
     if all(text == texts[0] for text in texts):
         return Decision(block[pivot], "agreed", tuple(range(len(block))))
+    broken = [is_broken(text) for text in texts]
+    if any(broken) and any(text and not bad for text, bad in zip(texts, broken, strict=True)):
+        return _undamaged(block, texts, broken, pivot, lexicon)
     decision = _without_letters_differing(block, texts, pivot, lexicon)
     if decision is None:
         decision = _leaders(block, texts, between=between, lexicon=lexicon)
     if decision is None and len(block) > 2:
         decision = _majority(block, texts, pivot, lexicon)
     if decision is None:
+        decision = _by_form(block, texts, pivot, following)
+    if decision is None:
         decision = _evidence(block, texts, pivot, lexicon)
     stands = " ".join(word.text for word in decision.words)
     return Decision(decision.words, decision.rule, tuple(i for i, text in enumerate(texts) if text == stands))
 
 
-def _without_letters_differing(block: Block, texts: list[str], pivot: int, lexicon: Collection[str]) -> Decision | None:
+def _undamaged(block: Block, texts: list[str], broken: list[bool], pivot: int, lexicon: Container[str]) -> Decision:
+    """What the readings say whose characters are those of a text. Those that read nothing have no say here: there is ink."""
+    sound = [i for i, bad in enumerate(broken) if texts[i] and not bad]
+    among = decide(tuple(block[i] for i in sound), sound.index(pivot) if pivot in sound else 0, lexicon)
+    return Decision(among.words, "damage", tuple(sound[i] for i in among.voters))
+
+
+def _without_letters_differing(block: Block, texts: list[str], pivot: int, lexicon: Container[str]) -> Decision | None:
     """Readings that differ only in quotes and dashes, or in blanks (and signs between words)."""
     if not all(texts):
         return None
@@ -158,7 +181,7 @@ def with_text(word: Word, text: str) -> Word:
 _CLITICS = {"ve", "re", "ll", "s", "t", "d", "m"}
 
 
-def _spacing_score(words: Sequence[Word], lexicon: Collection[str]) -> tuple[int, int]:
+def _spacing_score(words: Sequence[Word], lexicon: Container[str]) -> tuple[int, int]:
     """Prefer known pieces; else more pieces, because engines lose blanks more often than they invent them.
 
     Not if a piece is no word on its own: signs that belong to the word before, single consonants.
@@ -172,12 +195,14 @@ def _spacing_score(words: Sequence[Word], lexicon: Collection[str]) -> tuple[int
             odd += 1
         if i and (plain(word.text)[0] in ",.;:!?)]}" or (plain(words[i - 1].text)[-1] == "'" and core in _CLITICS)):
             odd += 1
+        if len(word.text) > 1 and word.text[-1] == "/":
+            odd += 1
     if known(words, lexicon):
         odd -= 1
     return (-odd, len(words))
 
 
-def _leaders(block: Block, texts: list[str], *, between: bool, lexicon: Collection[str]) -> Decision | None:
+def _leaders(block: Block, texts: list[str], *, between: bool, lexicon: Container[str]) -> Decision | None:
     """Dot leaders: one reading has dots where the other has dots with letters in them, or letters, or nothing.
 
     What follows the leaders in the same block (a page number that the other engine lost) is kept on its own evidence.
@@ -205,6 +230,10 @@ def _leaders(block: Block, texts: list[str], *, between: bool, lexicon: Collecti
             return None
         tails.append((words[:noise], words[noise:]))
     noise_words, tail = max(tails, key=lambda item: len(item[1]))
+    x0, _, x1, _ = union([word.box for word in noise_words])
+    dotted = any(is_leader(word.text) or (is_dots(word.text) and len(word.text) > 1) for word in noise_words)
+    if not dotted and x1 - x0 < LEADER_WIDTH * max(word.box[3] - word.box[1] for word in noise_words):
+        return None
     kept = _single(tail, lexicon).words
     return Decision((_merged(noise_words, "...."), *kept), "leaders", ())
 
@@ -241,7 +270,7 @@ def union(boxes: Sequence[Box]) -> Box:
     )
 
 
-def _majority(block: Block, texts: list[str], pivot: int, lexicon: Collection[str]) -> Decision | None:
+def _majority(block: Block, texts: list[str], pivot: int, lexicon: Container[str]) -> Decision | None:
     """Word majority, then letter majority (ROVER, Fiscus 1997; here only inside one block)."""
     counts = Counter(plain(text) for text in texts)
     text, votes = counts.most_common(1)[0]
@@ -283,7 +312,33 @@ def _vote_letters(pivot: str, texts: Sequence[str]) -> str:
     return "".join(result)
 
 
-def _evidence(block: Block, texts: list[str], pivot: int, lexicon: Collection[str]) -> Decision:
+def _by_form(block: Block, texts: list[str], pivot: int, following: str) -> Decision | None:
+    """Readings that differ in something that only one of them can have right: capitals, a stop, the script."""
+    others = [i for i in range(len(block)) if i != pivot and block[i]]
+    if not block[pivot] or not others:
+        return None
+    mine = texts[pivot]
+    for i in others:
+        theirs = texts[i]
+        if mine.lower() == theirs.lower() and not _regular(mine) and _regular(theirs):
+            return Decision(block[i], "case", ())
+        if mine[:-1] == theirs[:-1] and {mine[-1], theirs[-1]} == {",", "."} and following[:1].islower():
+            return Decision(block[pivot if mine[-1] == "," else i], "stop", ())
+        if _FAR.search(mine) and not _FAR.search(theirs) and any(c.isascii() for c in theirs):
+            return Decision(block[i], "script", ())
+    return None
+
+
+_FAR = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+"""East Asian signs: RapidOCR's model has them, and reads them from bullets and logos."""
+
+
+def _regular(text: str) -> bool:
+    """No word with a capital after a small letter, or a small letter after two capitals ("sOme", "GEIco")."""
+    return not re.search(r"[a-z][A-Z]|[A-Z]{2}[a-z]", text.replace("Mc", "").replace("Mac", "").replace("'s", ""))
+
+
+def _evidence(block: Block, texts: list[str], pivot: int, lexicon: Container[str]) -> Decision:
     """Two readings, or several without a majority."""
     others = [i for i in range(len(block)) if i != pivot and block[i]]
     if not block[pivot]:
@@ -295,13 +350,15 @@ def _evidence(block: Block, texts: list[str], pivot: int, lexicon: Collection[st
     mine, theirs = texts[pivot], texts[best]
     digits = [[c for c in text if c.isdigit()] for text in (mine, theirs)]
     if all(digits) and digits[0] != digits[1]:
-        clean = [i for i in (pivot, best) if not re.search(r"\d[^\W\d_]|[^\W\d_]\d", texts[i])]
+        clean = [i for i in (pivot, best) if _is_clean_number(texts[i])]
         chosen = clean[0] if clean else pivot
         return Decision(
             tuple(Word(w.text, w.box, None if w.confidence is None else w.confidence / 2) for w in block[chosen]),
             "number",
             (),
         )
+    if all(digits) and not _is_clean_number(mine) and _is_clean_number(theirs):
+        return Decision(block[best], "number", ())
     credible = confidence(block[best]) >= 40 or confidence(block[best]) >= confidence(block[pivot]) - DOUBT
     if credible and known(block[best], lexicon) and not known(block[pivot], lexicon):
         return Decision(block[best], "lexicon", ())
@@ -310,19 +367,24 @@ def _evidence(block: Block, texts: list[str], pivot: int, lexicon: Collection[st
     return Decision(block[pivot], "pivot", ())
 
 
-def _single(words: tuple[Word, ...], lexicon: Collection[str]) -> Decision:
+def _is_clean_number(text: str) -> bool:
+    """No letter beside a digit but an ending ("1990s", "4th")."""
+    return not re.search(r"[^\W\d_]\d|\d(?!(?:s|st|nd|rd|th)\b)[^\W\d_]", text)
+
+
+def _single(words: tuple[Word, ...], lexicon: Container[str]) -> Decision:
     """Words that only one engine read: kept if known or read with confidence, else dropped."""
     kept = tuple(word for word in words if _stands_alone(word, lexicon))
     return Decision(kept, "only-one", ())
 
 
-def _stands_alone(word: Word, lexicon: Collection[str]) -> bool:
+def _stands_alone(word: Word, lexicon: Container[str]) -> bool:
     if word.confidence is None:
         return True
     core = key(word.text)
     if len(core) < 2 and core not in {"a", "i"} and not core.isdigit():
         return word.confidence >= SURE and (not core or core.upper() == word.text)
-    return word.confidence >= (GOOD - DOUBT if len(core) > 2 and known([word], lexicon) else GOOD)
+    return word.confidence >= (GOOD - DOUBT if len(core) > 3 and known([word], lexicon) else GOOD)
 
 
 def confidence(words: Sequence[Word]) -> float:

@@ -169,6 +169,105 @@ class TestTwoEngines:
         assert blend([loop, page(line("It was the end.", 50, 100))]).text == "It was the end."
 
 
+class TestForms:
+    """Two engines: what only one of them can have right."""
+
+    @pytest.mark.parametrize(
+        ("tesseract", "rapidocr", "stands", "rule"),
+        [
+            ("the GEICO policy", "the GEIco policy", "the GEICO policy", "case"),
+            ("paid in concerns, and", "paid in concerns. and", "paid in concerns, and", "stop"),
+            ("* only five days", "本 only five days", "* only five days", "script"),
+            ("in the 1990s. And", "in the l990s. And", "in the 1990s. And", "number"),
+        ],
+    )
+    def test_the_regular_form_stands(self, tesseract: str, rapidocr: str, stands: str, rule: str) -> None:
+        blended = two(tesseract, rapidocr)
+        assert blended.text == stands
+        assert rule in {word.rule for word in blended.words}
+
+    def test_capitals_that_both_may_have_are_the_pivots(self) -> None:
+        assert two("the Village green", "the village green").text == "the village green"
+
+    def test_a_word_with_a_slash_is_not_taken_apart(self) -> None:
+        readings = [
+            page(line("the Ingres/ Advisor", 50, 100)),
+            page(line("the Ingres/Advisor", 50, 100), provider="rapidocr"),
+        ]
+        assert blend(readings, {"ingres", "advisor"}).text == "the Ingres/Advisor"
+
+
+class TestGuards:
+    def test_a_broken_word_loses_its_vote_though_it_would_be_known(self) -> None:
+        layer = page(
+            line("the caf\u00c3\u00a9 and \ufffdfinal word of it all", 50, 100, confidence=None), provider="text-layer"
+        )
+        blended = blend([layer, page(line("the café and final word of it all", 50, 100))], {"final"})
+        assert blended.text == "the café and final word of it all"
+        assert rules(blended)["café"] == rules(blended)["final"] == "damage"
+        assert blended.words[1].voters == ("tesseract",)
+
+    def test_of_three_the_sound_ones_decide(self) -> None:
+        texts = ["the fi\ue001h", "the fish", "the fish"]
+        readings = [page(line(text, 50, 100), provider=f"engine{i}") for i, text in enumerate(texts)]
+        assert blend(readings).text == "the fish"
+
+    def test_a_line_said_again_and_again_is_kept_where_it_was_said_first(self) -> None:
+        words = iter("abcdefghijklmnopqrstuvwxyz")
+        told = [
+            line(" ".join(c * n for n in range(2, 12)), 50, 100 + 14 * i) for i, c in zip(range(9), words, strict=False)
+        ]
+        said = [*told, *[line("and so it went on", 50, 240 + 14 * i) for i in range(7)]]
+        other = page(*told, line("and so it went on", 50, 240))
+        blended = blend([page(*said, provider="model"), other])
+        assert blended.text.count("and so") == 3
+        assert len(blended.lines) == 12
+
+    def test_a_description_of_a_blank_page_is_no_text(self) -> None:
+        empty = page()
+        empty.figures = {"ink_outside": 0.0, "ink_lines": 0.0}
+        invented = page(line("The page shows a quiet harbour.", 50, 100, confidence=None), provider="model")
+        assert blend([empty, invented]).text == ""
+        empty.figures = {"ink_outside": 1.0, "ink_lines": 1.0}
+        assert blend([empty, invented]).text == "The page shows a quiet harbour."
+
+    def test_words_beyond_the_page_are_dropped(self) -> None:
+        out = page(line("on the page", 50, 100), line("off the page", 50, 640), provider="model")
+        assert blend([out, page(line("on the page", 50, 100))]).text == "on the page"
+
+
+class TestWithoutBoxes:
+    """Services that say what stands on a page, but not where."""
+
+    def everywhere(self, reading: PageReading, *, one_line: bool) -> PageReading:
+        box = (0.0, 0.0, reading.width, reading.height)
+        lines = [[Word(word.text, box) for word in row.words] for row in reading.lines]
+        if one_line:
+            lines = [[word for row in lines for word in row]]
+        return PageReading("service", reading.width, reading.height, [Line(row) for row in lines])
+
+    @pytest.mark.parametrize("one_line", [False, True])
+    @pytest.mark.parametrize("number", [4, 17])
+    def test_the_other_readings_tell_where_its_words_stand(self, number: int, one_line: bool) -> None:
+        tesseract, rapidocr = dict(sample("tesseract"))[number], dict(sample("rapidocr"))[number]
+        blended = blend([tesseract, self.everywhere(rapidocr, one_line=one_line)])
+        assert [row.text for row in blended.lines] == [row.text for row in blend([tesseract, rapidocr]).lines]
+        assert all(word.box[3] - word.box[1] < 30 for word in blended.words)
+
+    def test_a_lost_line_comes_from_it_in_its_place(self) -> None:
+        whole = dict(sample("rapidocr"))[5]
+        tesseract = dict(sample("tesseract"))[5]
+        lost = tesseract.lines[10].text
+        del tesseract.lines[10]
+        found = [row.text for row in blend([tesseract, self.everywhere(whole, one_line=False)]).lines]
+        assert any(lost.split()[2] in text and lost.split()[-2] in text for text in found[9:12])
+
+    def test_two_without_boxes_are_blended_too(self) -> None:
+        first, second = (self.everywhere(dict(sample(name))[17], one_line=False) for name in ("tesseract", "rapidocr"))
+        blended = blend([first, second])
+        assert len(blended.lines) == len(first.lines)
+
+
 class TestLeaders:
     def test_letters_made_of_dots_become_leaders(self) -> None:
         noise = Word("ceesssescssseessseessssesceseccessscssssecsss", (130, 100, 330, 110), 2.0)
