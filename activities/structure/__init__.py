@@ -1,0 +1,1 @@
+"""structure: chapters and buckets; every page belongs to one."""
