@@ -1,0 +1,186 @@
+"""Start any job of the registry for a book, and see it through: watch, summary, exit code.
+
+A command that is a job is a few lines: find the book, name the job and its input, `run_job`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cli import connect, output
+
+if TYPE_CHECKING:
+    from activities.contracts import JobResult
+    from cli.connect import Connection
+    from cli.summary import Ending
+    from cli.watching import Watch
+
+GAPS = 3
+"""Exit code of a job that is done, with failed pages."""
+WAIT_POLL_SECONDS = 2.0
+
+
+def run_on_book(
+    text: str,
+    job: str,
+    given: Mapping[str, Any],
+    *,
+    details: str = "",
+    wait: bool = False,
+    detach: bool = False,
+    as_json: bool = False,
+    ending: Ending | None = None,
+) -> None:
+    """A whole command: a job on a book that was read before. `text` is its key, or the beginning of one."""
+
+    async def command() -> int | None:
+        async with connect.working(wait_for_worker=False) as shelf:
+            book = await known_book(shelf, text)
+            return await run_job(
+                shelf,
+                job,
+                {"book_id": book, **given},
+                book=book,
+                details=details,
+                wait=wait,
+                detach=detach,
+                as_json=as_json,
+                ending=ending,
+            )
+
+    connect.run(command)
+
+
+async def known_book(shelf: Connection, text: str) -> str:
+    """The key of a book; the database may have been started this moment. Raises BadInput."""
+    from cli.books import find_book
+
+    await shelf.store.bootstrap()
+    return await find_book(shelf.store, text)
+
+
+async def run_job(
+    shelf: Connection,
+    job: str,
+    given: Mapping[str, Any],
+    *,
+    book: str,
+    details: str = "",
+    wait: bool = False,
+    detach: bool = False,
+    as_json: bool = False,
+    ending: Ending | None = None,
+) -> int | None:
+    """Start the job and watch it to its end; or only start it, and print its id.
+
+    Args:
+        job: name in `workflows.registry.JOBS`.
+        given: the job's input without `wait`.
+        details: what was chosen, for the Temporal UI.
+        ending: what to say at the end, where it is not what `cli.summary` has for the job.
+
+    Returns the exit code. Raises LeaseHeld, and what `Watch.to_the_end` raises."""
+    watch = await start(shelf, job, given, book=book, details=details, wait=wait)
+    if detach:
+        url = shelf.link(watch.workflow_id, watch.run_id or "")
+        if as_json:
+            output.data({"key": book, "workflow_id": watch.workflow_id, "run_id": watch.run_id, "url": url})
+        else:
+            print(watch.workflow_id)
+        output.note(f"The job runs. Watch it with `shelf watch {book}`.")
+        return None
+    return await finish(watch, as_json=as_json, ending=ending)
+
+
+async def start(
+    shelf: Connection, job: str, given: Mapping[str, Any], *, book: str, details: str = "", wait: bool = False
+) -> Watch:
+    """Start a job. Raises LeaseHeld where the same one runs on this book, unless it is waited for; of any other
+    job that holds the book, the job itself says it."""
+    from temporalio.client import WorkflowHandle
+    from temporalio.common import WorkflowIDConflictPolicy
+    from temporalio.exceptions import WorkflowAlreadyStartedError
+    from temporalio.service import RPCError
+
+    from cli.jobs import job_id
+    from cli.watching import Watch
+    from providers.queues import WORKFLOW_QUEUE
+    from schemas.errors import LeaseHeld
+    from workflows.registry import JOBS
+
+    client = await shelf.temporal()
+    name = job_id(book, job)
+    told = False
+    while True:
+        try:
+            handle: WorkflowHandle[Any, Any] = await client.start_workflow(
+                JOBS[job].__name__,
+                {**given, **({"wait": True} if wait else {})},
+                id=name,
+                task_queue=WORKFLOW_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                static_summary=f"{book}{' · ' if details else ''}{details}"[:190],
+                static_details=f"{JOBS[job].__name__} of **{book}**\n\n{details}",
+            )
+            return Watch(shelf, client, handle.id, handle.first_execution_run_id, book)
+        except WorkflowAlreadyStartedError:
+            if not wait:
+                raise LeaseHeld(
+                    f"Book {book} is being worked on by {name}.",
+                    f"Watch it with `shelf watch {book}`, or start with --wait.",
+                ) from None
+            if not told:
+                output.note(f"Waiting for {name}, which works on {book}.")
+                told = True
+            await asyncio.sleep(WAIT_POLL_SECONDS)
+        except RPCError as error:
+            raise connect.rpc_error(error) from None
+
+
+async def finish(watch: Watch, *, as_json: bool, ending: Ending | None = None) -> int:
+    """Watch a job to its end and show its summary. Returns the exit code; raises ShelfError for a job without result."""
+    from cli.summary import ending_of
+
+    shelf = watch.shelf
+    try:
+        result = await watch.to_the_end()
+    except connect.JobFailed:
+        if url := shelf.link(watch.workflow_id, watch.run_id or ""):
+            output.note(f"See {url}")
+        raise
+    chosen = ending or ending_of(result.job)
+    found = await chosen.find(shelf.store, await job_facts(watch, result))
+    if as_json:
+        output.data(found)
+    else:
+        chosen.show(found)
+    return exit_code(result)
+
+
+async def job_facts(watch: Watch, result: JobResult) -> dict[str, Any]:
+    """What every job says of itself: which one it was, how far it came, what it took."""
+    description = await watch.handle.describe()
+    ended = description.close_time or datetime.now(UTC)
+    return {
+        "key": result.book_id,
+        "job": result.job,
+        "workflow_id": watch.workflow_id,
+        "run_id": watch.run_id,
+        "state": result.state,
+        "pages": result.pages,
+        "pages_complete": result.pages_complete,
+        "operations": {name: count.model_dump() for name, count in result.operations.items()},
+        "failed_count": result.failed_count,
+        "failed": [item.model_dump() for item in result.failed],
+        "cost_usd": result.cost_usd,
+        "seconds": round((ended - description.start_time).total_seconds(), 1),
+        "url": watch.shelf.link(watch.workflow_id, watch.run_id or ""),
+    }
+
+
+def exit_code(result: JobResult) -> int:
+    """0, or 3 for a book with gaps."""
+    return 0 if result.state == "complete" else GAPS
