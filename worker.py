@@ -25,15 +25,20 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.blend.activity import BlendActivities
+from activities.correcting import CorrectActivities
+from activities.deleting import DeleteActivities
 from activities.extract.activity import ExtractActivities
 from activities.job import JobActivities
 from activities.label.activity import LabelActivities
 from activities.label_read.activity import LabelReadActivities
 from activities.metadata.activity import MetadataActivities
 from activities.ocr.activity import OcrActivities
+from activities.paragraph.activity import ParagraphActivities
 from activities.services import Services
+from activities.structure.activity import StructureActivities
 from activities.toc_extract.activity import TocExtractActivities
 from activities.toc_find.activity import TocFindActivities
+from activities.toc_link.activity import TocLinkActivities
 from providers.base import OcrProvider
 from providers.local_artifacts import LocalArtifactStore
 from providers.pdf import PdfReader
@@ -71,6 +76,7 @@ def make_providers(settings: Settings) -> dict[str, OcrProvider]:
 def make_activities(services: Services, pdf: PdfReader) -> dict[str, list[Callable[..., Any]]]:
     """Activities by the queue that serves them. What a plan may send to a queue is tested against this."""
     jobs = JobActivities(services, pdf)
+    deleting = DeleteActivities(services, jobs)
     extract = ExtractActivities(services, pdf)
     ocr = OcrActivities(services)
     blend = BlendActivities(services)
@@ -79,6 +85,9 @@ def make_activities(services: Services, pdf: PdfReader) -> dict[str, list[Callab
     metadata = MetadataActivities(services, pdf)
     toc_find = TocFindActivities(services, pdf)
     toc_extract = TocExtractActivities(services, pdf)
+    toc_link = TocLinkActivities(services)
+    structure = StructureActivities(services)
+    paragraph = ParagraphActivities(services, pdf)
     by_provider: dict[str, list[Callable[..., Any]]] = {
         "pdf": [extract.extract_pages],
         "vote": [blend.blend_pages],
@@ -89,6 +98,7 @@ def make_activities(services: Services, pdf: PdfReader) -> dict[str, list[Callab
             toc_find.find_contents,
             toc_extract.extract_contents,
         ],
+        "structure": [toc_link.link_contents, structure.find_chapters, paragraph.find_paragraphs],
         **{name: [ocr.ocr_pages] for name, row in services.queues.items() if row.reads_pages},
     }
     return {
@@ -97,6 +107,11 @@ def make_activities(services: Services, pdf: PdfReader) -> dict[str, list[Callab
             jobs.load_state,
             jobs.renew_lease,
             jobs.release_lease,
+            CorrectActivities(services).record_corrections,
+            deleting.begin_deletion,
+            deleting.delete_documents,
+            deleting.delete_artifacts,
+            deleting.finish_deletion,
             extract.save_pages,
             ocr.save_ocr_results,
             blend.save_blended_text,
@@ -105,6 +120,9 @@ def make_activities(services: Services, pdf: PdfReader) -> dict[str, list[Callab
             metadata.save_metadata,
             toc_find.save_toc,
             toc_extract.save_toc_entries,
+            toc_link.save_links,
+            structure.save_chapters,
+            paragraph.save_paragraphs,
         ],
         **{services.queues[name].queue: activities for name, activities in by_provider.items()},
     }
@@ -181,7 +199,7 @@ async def run(settings: Settings, queues: Sequence[str], stop: asyncio.Event) ->
         client=client,
         source_roots=settings.source_roots,
         language=settings.language,
-        second_opinion_below=settings.second_opinion_below,
+        second_opinion_above=settings.second_opinion_above,
         second_opinion_share=settings.second_opinion_share,
     )
     workers = make_workers(client, services, pdf, queues)

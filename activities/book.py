@@ -74,6 +74,8 @@ def book_item(
     generation: int,
     call: Callable[[], Awaitable[bytes]],
     parameters: Mapping[str, Any] | None = None,
+    earlier: str = "",
+    model: str = f"rules/{REVISION}",
 ) -> list[Item]:
     """The one item of a book-scoped unit that is done by rules.
 
@@ -81,8 +83,9 @@ def book_item(
         inputs: the flag's `_inputs`.
         reads: everything that the rules look at, as hashes; part of the fingerprint.
         call: the body of the result.
+        earlier: the artifact that the document names now, where other operations read it by its name.
+        model: the rules and their revision.
     """
-    model = f"rules/{REVISION}"
 
     async def produce() -> Produced:
         return Produced(await call(), model=model)
@@ -95,7 +98,7 @@ def book_item(
         inputs=tuple(reads),
         generation=generation,
     )
-    return [Item(item=BOOK_ITEM, request=request, inputs=inputs, call=produce)]
+    return [Item(item=BOOK_ITEM, request=request, inputs=inputs, call=produce, earlier=earlier)]
 
 
 def each_page(artifacts: Mapping[int, str]) -> list[str]:

@@ -43,15 +43,22 @@ class JobConfig(Contract):
     pages: str
     """The pages asked for, as "1-20,35"."""
     generation: int | None = None
-    """The generation that this job reads and writes (its first epoch, if it reads anew); None = the stored one of
-    each page and operation."""
+    """The generation of what this job does anew: its first epoch."""
+    anew: tuple[str, ...] = ()
+    """Operations that are done anew although they are current; any other keeps the stored generation of each page."""
     ocr: str = "auto"
     """'auto' = the text layer where it is good, else `image_ocr`; or the name of a provider for all pages."""
+    stand_in: str = ""
+    """Provider that reads what this job has to read in place of the chosen one; the choice stays, so that such a page is
+    current afterwards."""
+    images: str = "auto"
+    """'auto' = pictures are looked at and prepared for reading where that is sure to help; 'off' = read as they are."""
     image_ocr: str = "tesseract"
     second_opinion: str = "rapidocr"
-    """Provider that reads the pages of low confidence again; '' = none."""
-    second_opinion_below: float = 85.0
-    second_opinion_share: float = 0.05
+    """Provider that reads the pages with the most expected errors again; '' = none."""
+    second_opinion_above: float = 0.02
+    """Expected character error rate, 0..1."""
+    second_opinion_share: float = 0.045
     language: str = "eng"
     providers: dict[str, ProviderPolicy]
     book_providers: dict[str, str] = Field(default_factory=dict)
@@ -80,7 +87,7 @@ class WorkUnit(Contract):
     single: bool = False
     """Planned alone after a transient failure: Temporal's policy retries it, and it alone can settle as failed."""
     scope: str = ""
-    """Of a book-scoped unit: the pages that it reads, as "1-20"."""
+    """Pages that it reads besides its own, as "1-20": of a book-scoped unit all, of a blend those whose words it knows."""
 
     @property
     def items(self) -> tuple[int, ...]:
@@ -289,6 +296,8 @@ class ResolveInput(Contract):
     job: str
     input: dict[str, Any]
     """The validated input of the job."""
+    anew: tuple[str, ...] = ()
+    """Operations that are to be done anew."""
     workflow_id: str
     first_run_id: str
     run_id: str

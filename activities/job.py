@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,16 +16,20 @@ from temporalio.exceptions import ApplicationError
 
 from activities.beat import beating
 from activities.contracts import BOOK_ITEM, JobConfig, LeaseInput, LoadedState, LoadInput, ProviderPolicy, ResolveInput
+from activities.corrections import read_corrections
 from activities.operation import Records, Scope
+from activities.placing import place_pages, positions
 from activities.registry import by_key
 from activities.services import PAGE_FIELDS, Services
 from activities.state import JobState
 from activities.work import as_application_error
-from providers.importing import import_source
+from providers.importing import AUTO, NEVER, import_source, publish_manifest
+from providers.leaf_edits import LeafEdit, apply, changes, today
 from providers.pdf import PdfReader
 from providers.source import Manifest
 from schemas.documents import Book, Document, Lease, OcrResult, Page, ToC
 from schemas.errors import (
+    ArtifactMissing,
     BadInput,
     LanguageMissing,
     LeaseHeld,
@@ -46,8 +53,14 @@ BOOK_PROVIDERS = {
     "metadata": "rules",
     "toc_find": "rules",
     "toc_extract": "rules",
+    "toc_link": "structure",
+    "structure": "structure",
+    "paragraph": "structure",
 }
 """Who does each operation without a model."""
+
+CHOICES = ("ocr", "language", "second_opinion", "images")
+"""Of a job's input: what is kept with the book, so that a later job which names the book reads as the first one did."""
 
 WAIT_FIRST_SECONDS = 30.0
 WAIT_LONGEST_SECONDS = 600.0
@@ -60,6 +73,12 @@ class Source:
     book_id: str
     fingerprint: str
     manifest: Manifest
+    choices: dict[str, Any] = field(default_factory=dict)
+    """What was chosen for the book before, where the job names the book and not a source."""
+    before: str = ""
+    """Fingerprint of the manifest that the book had when this one was chosen; '' for a new book."""
+    edited: Manifest | None = None
+    """That manifest itself, where leaves are edited."""
 
 
 class JobActivities:
@@ -79,33 +98,34 @@ class JobActivities:
             async with beating():
                 return await self._resolve(job)
         except LeaseHeld as error:
-            attempt = activity.info().attempt
-            delay = min(WAIT_FIRST_SECONDS * 2 ** (attempt - 1), WAIT_LONGEST_SECONDS)
-            raise ApplicationError(
-                str(error),
-                error.exit_code,
-                type="LeaseHeld",
-                non_retryable=not job.input.get("wait"),
-                next_retry_delay=timedelta(seconds=delay),
-            ) from None
+            raise lease_held(error, wait=bool(job.input.get("wait"))) from None
         except ShelfError as error:
             raise as_application_error(error) from None
 
     async def _resolve(self, job: ResolveInput) -> JobConfig:
-        source = await self._source(job.input)
+        source = await self._source(job)
         count = source.manifest.page_count
-        pages = parse_pages(str(job.input.get("pages") or f"1-{count}"), count)
-        ocr = str(job.input.get("ocr") or job.input.get("provider") or "auto")
-        language = str(job.input.get("language") or self.services.language)
-        second = self._second_opinion(job.input, language)
+        pages = parse_pages(str(job.input.get("pages") or await self._edited_pages(source) or f"1-{count}"), count)
+        given = {**source.choices, **job.input}
+        ocr = str(job.input.get("provider") or given.get("ocr") or "auto")
+        stand_in = str(given.get("stand_in") or "")
+        language = str(given.get("language") or self.services.language)
+        second = self._second_opinion(given, language)
         image_ocr = self.services.image_ocr
-        for name in {image_ocr if ocr == "auto" else ocr}:
+        for name in {image_ocr if ocr == "auto" else ocr, stand_in} - {""}:
             self._reader(name).model(language)
-        epoch = await self._lease(source.book_id, job)
-        await self._book(source, epoch)
+        epoch = await self.take(source.book_id, job)
+        if await self._manifest_of(source.book_id) not in (source.before, source.fingerprint):
+            # Somebody was faster, between the look at the book and the lease; from now on nobody can be.
+            return await self._resolve(job)
+        if source.edited is not None:
+            # An edit is done once: a repeat of this activity, whose answer was lost, must not edit its own result.
+            note = _edit_note(job)
+            await asyncio.to_thread(self.services.artifacts.publish, note, source.before.encode())
+        await place_pages(self.services.store, source.book_id, epoch, source.fingerprint, source.manifest)
+        await self._book(source, epoch, job.input)
         names = {*BOOK_PROVIDERS.values(), "text-layer", image_ocr, *([second] if second else [])}
-        if ocr != "auto":
-            names.add(ocr)
+        names |= {name for name in (ocr, stand_in) if name not in ("auto", "")}
         return JobConfig(
             job=job.job,
             book_id=source.book_id,
@@ -114,32 +134,89 @@ class JobActivities:
             manifest=source.fingerprint,
             page_count=count,
             pages=format_pages(pages),
-            generation=epoch if job.input.get("fresh") else None,
+            generation=epoch if job.anew else None,
+            anew=job.anew,
             ocr=ocr,
+            stand_in=stand_in,
+            images=str(given.get("images") or "auto"),
             image_ocr=image_ocr,
             second_opinion=second,
-            second_opinion_below=self.services.second_opinion_below,
+            second_opinion_above=self.services.second_opinion_above,
             second_opinion_share=self.services.second_opinion_share,
             language=language,
             providers={name: self._policy(name) for name in sorted(names)},
             book_providers=BOOK_PROVIDERS,
         )
 
-    async def _source(self, given: dict[str, Any]) -> Source:
-        fingerprint = given.get("manifest")
+    async def _source(self, job: ResolveInput) -> Source:
+        given = job.input
         if given.get("book_id"):
             book_id = str(given["book_id"])
-            book = (await self.services.store.get(Book, [book_id], ["source_manifest"])).get(book_id)
+            book = (await self.services.store.get(Book, [book_id], ["source_manifest", "choices"])).get(book_id)
             if book is None or not book.source_manifest:
                 raise BadInput(f"There is no book {book_id!r}.", "See `shelf books` for those there are.")
-            return Source(book_id, book.source_manifest, await self.services.manifest(book.source_manifest))
-        if fingerprint is None:
-            paths = self._allowed(given["source"])
-            fingerprint, manifest = await import_source(self.pdf, self.services.artifacts, paths)
+            source = Source(
+                book_id,
+                book.source_manifest,
+                await self.services.manifest(book.source_manifest),
+                json.loads(book.choices or "{}"),
+                before=book.source_manifest,
+            )
+            return await self._edit(source, job) if given.get("edits") else source
+        if given.get("manifest") is None:
+            spreads, rtl = str(given.get("spreads") or AUTO), bool(given.get("rtl"))
+            manifest = await self._import(given["source"], spreads, rtl=rtl)
         else:
-            manifest = await self.services.manifest(str(fingerprint))
+            manifest = await self.services.manifest(str(given["manifest"]))
         book_id = manifest.book or book_key(manifest.name, [part.sha256 for part in manifest.parts])
-        return Source(book_id, str(fingerprint), manifest)
+        before = await self._manifest_of(book_id)
+        if before:
+            # Without the artifact of the old manifest the source is all that there is.
+            with contextlib.suppress(ArtifactMissing):
+                manifest = today(manifest, await self.services.manifest(before), book_id)
+        fingerprint = await publish_manifest(self.services.artifacts, manifest)
+        return Source(book_id, fingerprint, manifest, before=before)
+
+    async def _edit(self, source: Source, job: ResolveInput) -> Source:
+        """The book after the edits. Raises BadInput where they do not fit it as it is."""
+        noted = await asyncio.to_thread(self.services.artifacts.get, _edit_note(job))
+        before = source.before if noted is None else noted.decode()
+        if job.input.get("of") not in (None, before):
+            raise BadInput(
+                f"The leaves of {source.book_id} have changed since this edit of them was made.",
+                f"Look at them with `shelf leaf list {source.book_id}`, and edit again.",
+            )
+        manifest = edited = await self.services.manifest(before)
+        original = await self.services.manifest(manifest.original) if manifest.original else manifest
+        for edit in (LeafEdit.model_validate(each) for each in job.input["edits"]):
+            files = None
+            if edit.manifest is not None:
+                files = await self.services.manifest(edit.manifest)
+            elif edit.source is not None:
+                files = await self._import(edit.source, NEVER)
+            manifest = apply(manifest, source.book_id, edit, files, original)
+        fingerprint = await publish_manifest(self.services.artifacts, manifest)
+        return replace(source, fingerprint=fingerprint, manifest=manifest, before=before, edited=edited)
+
+    async def _edited_pages(self, source: Source) -> str:
+        """After an edit: the pages that were looked at before, and the new ones. Who read twenty pages of a book and
+        replaces one of them does not ask for the rest."""
+        if source.edited is None:
+            return ""
+        found = await self.services.store.find(Page, {"book_key": source.book_id}, ["key"])
+        known, new = {page.key for page in found}, changes(source.edited, source.manifest).new
+        places = positions(source.book_id, source.manifest)
+        return format_pages(page for key, page in places.items() if key in known or page in new)
+
+    async def _import(self, given: str | Sequence[str], spreads: str, *, rtl: bool = False) -> Manifest:
+        paths = self._allowed(given)
+        _, manifest = await import_source(self.pdf, self.services.artifacts, paths, spreads, rtl=rtl)
+        return manifest
+
+    async def _manifest_of(self, book_id: str) -> str:
+        """Fingerprint of the manifest that a book has now; '' where there is no such book."""
+        book = (await self.services.store.get(Book, [book_id], ["source_manifest"])).get(book_id)
+        return (book.source_manifest if book is not None else None) or ""
 
     def _allowed(self, given: str | Sequence[str]) -> list[Path]:
         """Existing paths below the roots that the worker may read; relative ones are looked up in each root."""
@@ -197,7 +274,7 @@ class JobActivities:
             retry_maximum_seconds=row.retry_maximum_seconds,
         )
 
-    async def _lease(self, book_id: str, job: ResolveInput) -> int:
+    async def take(self, book_id: str, job: ResolveInput) -> int:
         """Take the book, if nobody alive holds it. Raises LeaseHeld."""
         store = self.services.store
         while True:
@@ -217,7 +294,15 @@ class JobActivities:
             if epoch is not None:
                 return epoch
 
-    async def _book(self, source: Source, epoch: int) -> None:
+    @staticmethod
+    def _choices(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What counts for the book from now on. A job on some pages, or by an added provider, decides nothing for it."""
+        partly = source.choices and given.get("pages")
+        chosen = {} if partly or given.get("provider") else {name: given[name] for name in CHOICES if name in given}
+        return {**source.choices, **chosen}
+
+    async def _book(self, source: Source, epoch: int, given: Mapping[str, Any]) -> None:
+        choices = self._choices(source, given)
         await self.services.store.stub(Book, [{"key": source.book_id}])
         update = Update(
             source.book_id,
@@ -225,6 +310,8 @@ class JobActivities:
                 "source_name": source.manifest.name,
                 "source_manifest": source.fingerprint,
                 "page_count": source.manifest.page_count,
+                "choices": json.dumps(choices, sort_keys=True) if choices else None,
+                **({"barcode": str(given["barcode"])} if given.get("barcode") else {}),
             },
             {"complete": True, "inputs": digest(source.fingerprint)[:16], "error": None},
             op_id(epoch, SOURCE, 1, source.fingerprint),
@@ -257,16 +344,17 @@ class JobActivities:
             documents = {page: found[key] for page, key in zip(leaves, keys, strict=True) if key in found}
             wanted = [key for document in documents.values() for key in document.ocr_results or ()]
             if wanted:
-                results = await services.store.get(OcrResult, wanted, ["provider", "confidence"])
+                results = await services.store.get(OcrResult, wanted, ["provider", "expected_cer"])
         else:
             documents = await services.book_pages(book_id)
             book = (await services.store.get(Book, [book_id])).get(book_id)
             toc = (await services.store.get(ToC, [toc_key(book_id)])).get(toc_key(book_id))
         own = tuple(by_key(key).name for key in job.operations)
         state = JobState(config=job.config, pages=pages, leaves=leaves, own=own)
-        records = Records(documents, book, toc, results)
+        records = Records(documents, book, toc, results, await read_corrections(services.store, book_id))
         for operation in operations:
             operation.load(state, records)
+            operation.load_elsewhere(state, records)
             # In the order of the job, so that staleness runs down the chain.
             operation.forget_stale(state)
         return LoadedState(
@@ -311,3 +399,20 @@ class JobActivities:
             await self.services.store.release_lease(job.book_id, job.run_id, job.epoch)
         except ShelfError as error:
             raise as_application_error(error) from None
+
+
+def lease_held(error: LeaseHeld, *, wait: bool) -> ApplicationError:
+    """Tried again, ever more seldom, where the job waits for the book."""
+    delay = min(WAIT_FIRST_SECONDS * 2 ** (activity.info().attempt - 1), WAIT_LONGEST_SECONDS)
+    return ApplicationError(
+        str(error),
+        error.exit_code,
+        type="LeaseHeld",
+        non_retryable=not wait,
+        next_retry_delay=timedelta(seconds=delay),
+    )
+
+
+def _edit_note(job: ResolveInput) -> str:
+    """Under which it is noted what the leaves were before this run's edit."""
+    return digest(["leaves before", job.workflow_id, job.run_id])

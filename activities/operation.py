@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar
 
-from activities.contracts import BOOK_ITEM, UnitResult, WorkUnit
+from activities.contracts import BOOK_ITEM, JobConfig, UnitResult, WorkUnit
+from activities.corrections import Corrections, types_said
 from activities.state import JobState
 from schemas.documents import Document
 from schemas.pagespec import format_pages
@@ -35,11 +36,14 @@ class Records:
         book: Document | None,
         toc: Document | None,
         ocr_results: Mapping[str, Document],
+        corrections: Corrections | None = None,
     ) -> None:
         self.pages = pages
         self.book = book
         self.toc = toc
         self.ocr_results = ocr_results
+        self.corrections = corrections or Corrections()
+        """What people say against the machines, by key of the document and field."""
 
 
 class Operation:
@@ -88,8 +92,10 @@ class Operation:
         return state.pages if self.scope is Scope.PAGE else (BOOK_ITEM,)
 
     def reads(self, state: JobState) -> tuple[int, ...]:
-        """Of a book-scoped operation: the pages that it reads."""
-        return state.pages
+        """Of a book-scoped operation: the pages that it reads. Those of the job, and those that were done before:
+        the book is one, whichever pages a job was asked for."""
+        flags = [flag for flag, scope in self._requirements(state) if scope is Scope.PAGE]
+        return tuple(sorted({*state.pages, *(page for flag in flags for page in state.of(flag).complete)}))
 
     def provider(self, state: JobState) -> str:
         """Name of the provider that does the work."""
@@ -130,11 +136,24 @@ class Operation:
     def forget_stale(self, state: JobState) -> None:
         """After loading: what reads something that this job will do anew is not complete, whatever its flag says."""
         own = state.of(self.name)
-        for item in list(own.complete):
-            for flag, scope in self._requirements(state):
-                items = self.reads(state) if scope is Scope.PAGE and item == BOOK_ITEM else (item,)
-                if flag in state.own and not all(state.complete(flag, each) for each in items):
-                    own.complete.discard(item)
+        own.complete -= {item for item in own.complete.intersection(self.items(state)) if self.stale(state, item)}
+
+    def stale(self, state: JobState, item: int) -> bool:
+        """Whether the job will do anew what the item was made from."""
+        for flag, scope in self._requirements(state):
+            items = self.reads(state) if scope is Scope.PAGE and item == BOOK_ITEM else (item,)
+            if flag in state.own and not all(state.complete(flag, each) for each in items):
+                return True
+        return False
+
+    def load_elsewhere(self, state: JobState, records: Records) -> None:
+        """After loading: pages that the job was not asked for count as they are."""
+        if self.scope is Scope.PAGE:
+            state.of(self.name).complete.update(
+                page
+                for page, document in records.pages.items()
+                if page not in state.pages and document.flag(self.name, "complete")
+            )
 
     def load(self, state: JobState, records: Records) -> None:
         """Fill `state.of(self.name)` from documents: complete = the flag is set and its inputs are today's."""
@@ -191,10 +210,27 @@ class PageOperation(Operation):
         return any(not state.settled(flag, page) for flag in self.requires for page in state.pages)
 
 
+SAID = "said"
+"""Section: pages that a person says to be of a kind that the operation looks for."""
+
+
 class BookOperation(Operation):
     """Plans one unit for the book when the pages that it reads are settled."""
 
     scope = Scope.BOOK
+    kinds: ClassVar[tuple[str, ...]] = ()
+    """Types of pages that it looks for: where a person says of a page that it is one, it reads that page, wherever it lies."""
+
+    def first_pages(self, state: JobState, count: int) -> tuple[int, ...]:
+        """The first pages in book order, and those that are said to be what it looks for."""
+        pages = super().reads(state)
+        said = state.of(self.name).pages(SAID)
+        return tuple(page for at, page in enumerate(pages) if at < count or page in said)
+
+    def note_said(self, state: JobState, records: Records) -> None:
+        """Before `reads` is asked, while loading."""
+        types = types_said(records.corrections, records.pages, records.pages)
+        state.of(self.name).add_pages(SAID, [page for page, kind in types.items() if kind in self.kinds])
 
     def create_work_units(self, state: JobState) -> list[WorkUnit]:
         own = state.of(self.name)
@@ -204,18 +240,25 @@ class BookOperation(Operation):
 
 
 def current(document: Document | None, operation: str, inputs: str) -> bool:
-    """The flag is set and was set for these inputs."""
+    """The flag is set, was set for these inputs, and nothing failed since.
+
+    What failed where an earlier result stands is looked at again: the result is found published, and the note goes."""
     return (
         document is not None
         and document.flag(operation, "complete") is True
-        and (document.flag(operation, "inputs") == inputs)
+        and document.flag(operation, "inputs") == inputs
+        and not document.flag(operation, "error")
     )
 
 
 def generation(document: Document | None, operation: str, state: JobState) -> int:
-    """The generation that this job reads: its own if it reads anew, else the stored one."""
-    # A flag that the job only takes was made by an earlier one, whatever this one reads anew.
-    return stored_generation(document, operation, state.config.generation if operation in state.own else None)
+    """The generation that counts for this job: its own of what it does anew, else the stored one."""
+    return stored_generation(document, operation, asked_generation(state.config, operation))
+
+
+def asked_generation(config: JobConfig, operation: str) -> int | None:
+    """The generation that a job asks of an operation; None where it takes what is there."""
+    return config.generation if operation in config.anew else None
 
 
 def stored_generation(document: Document | None, operation: str, asked: int | None) -> int:

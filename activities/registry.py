@@ -9,11 +9,18 @@ from activities.label_read.operation import LABEL_READ
 from activities.metadata.operation import METADATA
 from activities.ocr.operation import ADDED_OCR, OCR
 from activities.operation import FLAG_SCOPES, Operation
+from activities.paragraph.operation import PARAGRAPH
+from activities.structure.operation import STRUCTURE
 from activities.toc_extract.operation import TOC_EXTRACT
 from activities.toc_find.operation import TOC_FIND
+from activities.toc_link.operation import TOC_LINK
 
 OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for operation in (EXTRACT, OCR, BLEND, LABEL_READ, LABEL, METADATA, TOC_FIND, TOC_EXTRACT)
+    operation.name: operation
+    for operation in (
+        *(EXTRACT, OCR, BLEND, LABEL_READ, LABEL, METADATA, TOC_FIND, TOC_EXTRACT),
+        *(TOC_LINK, STRUCTURE, PARAGRAPH),
+    )
 }
 FLAG_SCOPES.update({operation.completes: operation.scope for operation in OPERATIONS.values()})
 

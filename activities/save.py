@@ -17,7 +17,7 @@ from activities.contracts import BOOK_ITEM, Failure, Outcome, SaveInput, SaveRes
 from activities.services import Services
 from activities.work import as_application_error
 from schemas.documents import Document, Lease, Metric, Page
-from schemas.errors import DocumentRefused, LeaseLost, ShelfError
+from schemas.errors import DocumentRefused, LeaseLost, RevReused, ShelfError
 from schemas.keys import page_key
 from schemas.store import Saved, Update, Written, digest, op_id
 
@@ -40,9 +40,9 @@ Writes = Callable[[Sequence[Loaded]], Awaitable[list[tuple[type[Document], Writt
 
 
 async def save(
-    services: Services, job: SaveInput, write: Writes, note: type[Document], note_key: str = ""
+    services: Services, job: SaveInput, write: Writes, note: type[Document] | None, note_key: str = ""
 ) -> SaveResult:
-    """Save a unit's results, and notes for its failures on documents of type `note`.
+    """Save a unit's results, and notes for its failures on documents of type `note` (None: no notes).
 
     Raises ApplicationError with LeaseLost, RevReused, StoreUnavailable, ... as type."""
     try:
@@ -52,14 +52,16 @@ async def save(
         raise as_application_error(error) from None
 
 
-async def _save(services: Services, job: SaveInput, write: Writes, note: type[Document], note_key: str) -> SaveResult:
+async def _save(
+    services: Services, job: SaveInput, write: Writes, note: type[Document] | None, note_key: str
+) -> SaveResult:
     await check_lease(services, job.book_id, job.epoch)
     keys = {page: page_key(job.book_id, leaf) for page, leaf in zip(job.unit.pages, job.unit.leaves, strict=True)} or {
         BOOK_ITEM: note_key or job.book_id
     }
     loaded: list[Loaded] = []
     missing: list[int] = []
-    failures: list[Outcome] = []
+    failures: list[tuple[type[Document], Outcome]] = []
     for outcome in job.result.outcomes:
         if outcome.status == "ok":
             body = await asyncio.to_thread(services.artifacts.get, outcome.artifact)
@@ -67,24 +69,25 @@ async def _save(services: Services, job: SaveInput, write: Writes, note: type[Do
                 missing.append(outcome.item)
             else:
                 loaded.append(Loaded(outcome, keys[outcome.item], body))
-        elif outcome.status == "permanent" or job.unit.single:
-            failures.append(outcome)
+        elif note is not None and (outcome.status == "permanent" or job.unit.single):
+            failures.append((note, outcome))
     written, refused = await _write(write, loaded)
-    for outcome in failures:
+    for kind, outcome in failures:
         assert outcome.failure is not None
         text = f"{outcome.failure.code}: {outcome.failure.message}"
         mark = op_id(job.epoch, job.unit.operation, FAILURE_NOTE, text)
         try:
             for result in await services.store.update(
-                note,
+                kind,
                 job.unit.operation,
                 job.epoch,
                 FAILURE_NOTE,
                 [Update(keys[outcome.item], {}, {"error": text}, mark)],
             ):
-                written.append((note, result, mark))
-        except DocumentRefused:
-            # No document to write the note on (the first operation failed): the job's result names the failure.
+                written.append((kind, result, mark))
+        except (DocumentRefused, RevReused):
+            # No document to write the note on (the first operation failed), or its place in the book was written under
+            # this very revision (`activities/placing.py`): the job's result names the failure.
             activity.logger.info("no document for a failure note: %s", keys[outcome.item])
     await _write_metrics(services, job, written)
     return SaveResult(

@@ -34,7 +34,8 @@ PAGE_FIELDS = (
 """A page without its text: what plans are loaded from."""
 
 UNIT_FIELDS = (
-    *("part", "index", "region", "page", "image_hash", "image_steps", "ocr_results", "blend_artifact"),
+    *("part", "index", "region", "page", "image_hash", "image_steps", "width", "height", "ocr_results"),
+    *("blend_artifact", "label_read_artifact"),
     *(f"{operation}_generation" for operation in Page.operations),
 )
 """What the work activities need of a page."""
@@ -53,8 +54,8 @@ class Services:
     language: str = "eng"
     image_ocr: str = "tesseract"
     second_opinion: str = "rapidocr"
-    second_opinion_below: float = 85.0
-    second_opinion_share: float = 0.05
+    second_opinion_above: float = 0.02
+    second_opinion_share: float = 0.045
     _manifests: dict[str, Manifest] = field(default_factory=dict)
 
     async def manifest(self, fingerprint: str) -> Manifest:

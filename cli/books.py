@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.labels import short_labels
-from schemas.documents import Book, Document, Lease, OcrResult, Page, ToC, TocEntry
+from providers.image_steps import sentences
+from schemas.documents import Book, Document, OcrResult, Page, ToC, TocEntry
 from schemas.errors import BadInput
 from schemas.keys import toc_key
 from schemas.store import Store
@@ -23,13 +24,18 @@ CANDIDATES = 8
 
 
 async def find_book(store: Store, text: str) -> str:
-    """The key of the book that is meant: the key itself, or the beginning of exactly one.
+    """The key of the book that is meant: the key itself, its barcode, or the beginning of exactly one.
 
     Raises BadInput, which names the candidates."""
     wanted = text.strip().lower()
     if wanted in await store.get(Book, [wanted], ["key"]):
         return wanted
-    keys = [book.key for book in await store.find(Book, {}, ["key"])]
+    books = await store.find(Book, {}, ["key", "barcode"])
+    if named := [book.key for book in books if book.barcode and book.barcode.lower() == wanted]:
+        if len(named) > 1:
+            raise BadInput(f"{text!r} is the barcode of {len(named)} books.", f"Name one by its key: {_some(named)}.")
+        return named[0]
+    keys = [book.key for book in books]
     matching = [key for key in keys if key.startswith(wanted)] if wanted else []
     if len(matching) == 1:
         return matching[0]
@@ -44,30 +50,6 @@ def _some(keys: Sequence[str]) -> str:
     return ", ".join(keys[:CANDIDATES]) + (", …" if len(keys) > CANDIDATES else "")
 
 
-async def all_books(store: Store) -> list[dict[str, Any]]:
-    """Every book: key, title, authors, pages, how many are complete and failed, and who works on it."""
-    flags = [f"{name}_{flag}" for name in Page.operations for flag in ("complete", "error")]
-    books = await store.find(Book, {}, ["source_name", "page_count", "title", "authors", "year"])
-    leases = await store.get(Lease, [book.key for book in books], ["workflow_id"])
-    rows = []
-    for book in books:
-        pages = await store.find(Page, {"book_key": book.key}, flags)
-        rows.append(
-            {
-                "key": book.key,
-                "title": book.title,
-                "authors": book.authors or [],
-                "year": book.year,
-                "source_name": book.source_name,
-                "page_count": book.page_count,
-                "pages_complete": sum(1 for page in pages if is_complete(page)),
-                "pages_failed": sum(1 for page in pages if page_errors(page)),
-                "job": (leases[book.key].workflow_id or None) if book.key in leases else None,
-            }
-        )
-    return rows
-
-
 async def book_metadata(store: Store, key: str) -> dict[str, Any]:
     """What the book says about itself, where each field was found and how sure that is."""
     book = (await store.get(Book, [key]))[key]
@@ -75,12 +57,14 @@ async def book_metadata(store: Store, key: str) -> dict[str, Any]:
     return {
         "key": key,
         "source_name": book.source_name,
+        "barcode": book.barcode,
         "page_count": book.page_count,
         **{name: getattr(book, name) for name in METADATA},
         "authors": book.authors or [],
         "isbn": book.isbn or [],
         "evidence": json.loads(book.metadata_evidence or "{}"),
         "labels": short_labels([page.label for page in pages]),
+        "label_report": json.loads(book.label_report or "[]"),
         "pages_complete": sum(1 for page in pages if is_complete(page)),
         "pages_failed": sum(1 for page in pages if page_errors(page)),
         "errors": book_errors(book, ("metadata", "label")),
@@ -89,7 +73,12 @@ async def book_metadata(store: Store, key: str) -> dict[str, Any]:
 
 async def book_pages(store: Store, key: str, *, text: bool) -> dict[str, Any]:
     """All pages in physical order; their texts only where wanted."""
-    return {"key": key, "pages": [page_row(page, text=text) for page in await _pages(store, key, text=text)]}
+    book = (await store.get(Book, [key], ["label_report"]))[key]
+    return {
+        "key": key,
+        "label_report": json.loads(book.label_report or "[]"),
+        "pages": [page_row(page, text=text) for page in await _pages(store, key, text=text)],
+    }
 
 
 async def book_contents(store: Store, key: str) -> dict[str, Any]:
@@ -132,6 +121,7 @@ async def one_page(store: Store, key: str, number: int) -> dict[str, Any]:
         "width": page.width,
         "height": page.height,
         "rotation": page.rotation,
+        "image_steps": sentences(page.image_steps),
         "sources": [
             {
                 "key": result.key,
@@ -139,6 +129,7 @@ async def one_page(store: Store, key: str, number: int) -> dict[str, Any]:
                 "model": result.model,
                 "language": result.language,
                 "confidence": result.confidence,
+                "expected_cer": result.expected_cer,
                 "generation": result.generation,
                 "text": result.text,
             }
@@ -171,6 +162,7 @@ def page_row(page: Page, *, text: bool) -> dict[str, Any]:
         "page_type": page.page_type,
         "confidence": page.confidence,
         "agreement": page.agreement,
+        "expected_cer": page.expected_cer,
         "complete": is_complete(page),
         "errors": page_errors(page),
         **({"text": page.text} if text else {}),
@@ -195,8 +187,8 @@ def book_errors(document: Document | None, operations: Sequence[str]) -> dict[st
 
 
 async def _pages(store: Store, key: str, *, text: bool) -> list[Page]:
-    """In physical order. Without texts, which are most of what a book weighs, unless they are wanted."""
+    """In physical order; dropped leaves are none. Without texts, most of what a book weighs, unless they are wanted."""
     flags = [f"{name}_{flag}" for name in Page.operations for flag in ("complete", "error")]
     fields = [name for name in (*Page.model_fields, *flags) if text or name != "text"]
     pages = await store.find(Page, {"book_key": key}, fields)
-    return sorted(pages, key=lambda page: page.page or 0)
+    return sorted((page for page in pages if page.page), key=lambda page: page.page or 0)

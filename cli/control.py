@@ -23,9 +23,9 @@ def pause(
     """Pause the job of a book: pages under way are finished and saved, nothing more is started."""
 
     async def send(found: Found) -> str:
-        from workflows.process_pages import ProcessPages
+        from workflows.job import Job
 
-        await found.handle.signal(ProcessPages.pause, reason)
+        await found.handle.signal(Job.pause, reason)
         return f"{found.description.id} finishes what is under way and pauses. Go on with `shelf resume {found.book}`."
 
     _steer(book, send)
@@ -35,9 +35,9 @@ def resume(book: Annotated[str, BOOK]) -> None:
     """Let a paused job go on."""
 
     async def send(found: Found) -> str:
-        from workflows.process_pages import ProcessPages
+        from workflows.job import Job
 
-        await found.handle.signal(ProcessPages.resume)
+        await found.handle.signal(Job.resume)
         return f"{found.description.id} goes on. Watch it with `shelf watch {found.book}`."
 
     _steer(book, send)
@@ -155,12 +155,12 @@ def cooling_providers(shelf: Connection) -> list[dict[str, Any]]:
 def show_job(row: dict[str, Any]) -> None:
     """State and counts of one job."""
     from cli import output
-    from cli.display import STATES, TITLES
+    from cli.display import STATES, title_of
 
     state = STATES.get(row["state"], row["state"]).replace("_", " ")
     if row["reason"]:
         state += f": {row['reason']}"
-    done = f"{row['pages_settled']} of {row['pages']}" if row["pages"] else None
+    done = f"{row['pages_settled']} of {row['pages']}" if row["pages"] and row["pages_settled"] is not None else None
     output.facts(
         [
             ("Book", row["key"]),
@@ -179,7 +179,7 @@ def show_job(row: dict[str, Any]) -> None:
         counts = [
             [
                 name,
-                TITLES.get(name, ""),
+                title_of(name),
                 *(count[part] for part in ("complete", "failed", "blocked", "in_flight", "total")),
             ]
             for name, count in row["operations"].items()

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from cli.jobs import pages_read
+from cli.jobs import pages_read, works_on_pages
 from cli.output import is_live, money, note
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ STATES = {
 }
 """A job's own words, for people."""
 
+WITHOUT_READING = "working"
+"""A running job that reads no page."""
+
 TITLES = {
     "extract": "pages found",
     "ocr": "read",
@@ -37,7 +40,22 @@ TITLES = {
     "metadata": "metadata",
     "toc_find": "contents found",
     "toc_extract": "contents read",
+    "toc_link": "contents linked",
+    "structure": "chapters",
+    "paragraph": "paragraphs",
 }
+
+
+def title_of(operation: str) -> str:
+    """What an operation has done, in a word or two."""
+    return TITLES.get(operation, operation.replace("_", " "))
+
+
+def doing(progress: Progress) -> str:
+    """What the job does at the moment."""
+    if progress.state == "running" and "ocr" not in progress.operations:
+        return WITHOUT_READING
+    return STATES.get(progress.state, progress.state)
 
 
 class Display(Protocol):
@@ -110,8 +128,8 @@ class LineDisplay:
     def update(self, progress: Progress) -> None:
         read = pages_read(progress)
         self._pace.add(read)
-        line = f"{self._title}: {STATES.get(progress.state, progress.state)}"
-        if progress.pages:
+        line = f"{self._title}: {doing(progress)}"
+        if progress.pages and works_on_pages(progress):
             line += f", {read} of {progress.pages} pages"
         if progress.failed:
             line += f", {len({item.page for item in progress.failed})} failed"
@@ -169,7 +187,7 @@ class LiveDisplay:
         read, total = pages_read(progress), progress.pages
         head = Text.assemble(
             (self._title, "bold"),
-            f"  {STATES.get(progress.state, progress.state)}",
+            f"  {doing(progress)}",
             (f"  {clock(time.monotonic() - self._began)}", "dim"),
         )
         if progress.reason and progress.reason != "cancelled":
@@ -177,7 +195,7 @@ class LiveDisplay:
         if progress.cost_usd:
             head.append(f"  {money(progress.cost_usd)}")
         lines: list[Text] = [head]
-        if total:
+        if total and works_on_pages(progress):
             done = round(BAR_CHARACTERS * read / total)
             bar = Text.assemble(
                 ("━" * done, "green"), ("━" * (BAR_CHARACTERS - done), "bright_black"), f"  {read} of {total} pages"
@@ -185,6 +203,7 @@ class LiveDisplay:
             if pace := self._pace.describe(total):
                 bar.append(f"  {pace}", "cyan")
             lines.append(bar)
+        if progress.operations:
             lines.append(self._operations(progress))
         for item in progress.failed[-3:]:
             where = f"page {item.page}" if item.page else "book"
@@ -199,7 +218,7 @@ class LiveDisplay:
         for name, count in progress.operations.items():
             if line:
                 line.append(" · ", "dim")
-            title = TITLES.get(name, name)
+            title = title_of(name)
             if count.complete >= count.total:
                 line.append(f"✓ {title}", "green")
             else:

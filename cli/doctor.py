@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.stack import servers
-from cli.stack.defradb_binary import VERSION as DEFRADB_VERSION
-from cli.stack.defradb_binary import cache_dir, find, version_of
+from cli.stack.defradb_binary import find
 from cli.stack.defradb_build import BUILD_BYTES
+from cli.stack.defradb_release import VERSION as DEFRADB_VERSION
+from cli.stack.defradb_release import cache_dir, version_of
 from cli.stack.stack import Part, Stack
 from schemas.errors import ShelfError
 

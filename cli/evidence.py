@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from activities.corrections import TEXT, Corrections
 from cli.books import find_page
 from providers.artifacts import ArtifactStore
-from schemas.documents import Book, Document, Metric, OcrResult, Page, ToC
+from providers.image_steps import sentences
+from providers.source import Manifest
+from schemas.documents import Book, Correction, Document, Metric, OcrResult, Page, ToC
 from schemas.errors import ArtifactMissing, BadInput
 from schemas.keys import toc_key
 from schemas.reading import Box, Line, PageReading, Word
@@ -72,16 +76,76 @@ NOBODY: dict[str, Any] = dict.fromkeys(("operation", "provider", "at", "workflow
 
 
 async def book_history(store: Store, key: str, link: LinkTo) -> dict[str, Any]:
-    """Versions of the book's own documents, newest first."""
-    return await _history(store, key, link, [(Book, key), (ToC, toc_key(key))])
+    """Versions of the book's own documents, and what people say of them, newest first."""
+    documents: list[tuple[type[Document], str]] = [(Book, key), (ToC, toc_key(key))]
+    documents += await _corrections_of(store, key, key)
+    return await _history(store, key, link, documents)
 
 
 async def page_history(store: Store, key: str, number: int, link: LinkTo) -> dict[str, Any]:
-    """Versions of a page and of every reading of it, newest first."""
+    """Versions of a page, of every reading of it, and what people say of it, newest first."""
     page = await find_page(store, key, number)
     readings = await store.find(OcrResult, {"page_key": page.key}, ["key"])
-    documents: list[tuple[type[Document], str]] = [(Page, page.key), *((OcrResult, result.key) for result in readings)]
+    documents: list[tuple[type[Document], str]] = [
+        (Page, page.key),
+        *((OcrResult, result.key) for result in readings),
+        *await _corrections_of(store, key, page.key),
+    ]
     return {**await _history(store, key, link, documents), "page": number}
+
+
+async def _corrections_of(store: Store, key: str, target: str) -> list[tuple[type[Document], str]]:
+    found = await store.find(Correction, {"book_key": key}, ["target"])
+    return [(Correction, each.key) for each in found if each.target == target]
+
+
+async def book_corrections(store: Store, key: str, artifacts: ArtifactStore | None = None) -> dict[str, Any]:
+    """What people corrected in a book: first what counts now, each part newest first.
+
+    A text is shown where the artifacts are given, else its fingerprint."""
+    found = await store.find(Correction, {"book_key": key})
+    pages = {page.key: page.page for page in await store.find(Page, {"book_key": key}, ["page"])}
+    live = Corrections(found)
+
+    def row(each: Correction) -> dict[str, Any]:
+        value = json.loads(each.value) if each.value is not None else None
+        if each.field == TEXT and value and artifacts is not None:
+            body = artifacts.get(value)
+            value = body.decode() if body is not None else None
+        return {
+            "key": each.key,
+            "page": pages.get(str(each.target)),
+            "field": each.field,
+            "number": each.number,
+            "value": value,
+            "live": live.of(str(each.target), str(each.field)) is each,
+            "reverted": bool(each.reverted),
+            "who": each.who,
+            "at": each.at,
+            "why": each.why,
+        }
+
+    rows = sorted(map(row, found), key=lambda row: (row["live"], row["at"] or ""), reverse=True)
+    return {"key": key, "corrections": rows}
+
+
+async def page_background(store: Store, artifacts: ArtifactStore, key: str, page: Page) -> dict[str, Any]:
+    """What people say of a page, and why its leaf is what it is ('' where there is nothing to say)."""
+    rows = (await book_corrections(store, key))["corrections"]
+    return {
+        "corrections": [row for row in rows if row["live"] and row["page"] == page.page],
+        "leaf_note": await _leaf_note(store, artifacts, key, page),
+    }
+
+
+async def _leaf_note(store: Store, artifacts: ArtifactStore, key: str, page: Page) -> str:
+    book = (await store.get(Book, [key], ["source_manifest"]))[key]
+    body = artifacts.get(book.source_manifest or "")
+    if body is None:
+        return ""
+    place = (page.part, page.index, page.region or "")
+    leaves = Manifest.model_validate_json(body).leaves or ()
+    return next((leaf.note for leaf in leaves if (leaf.part, leaf.index, leaf.region) == place), "")
 
 
 async def _history(
@@ -109,6 +173,7 @@ def _version_row(kind: type[Document], name: str, version: Version, authors: Aut
         if version.changed.get(f"{operation}_op_id")
     }
     row = author.row(link) if author is not None else dict(NOBODY)
+    row["at"] = row["at"] or version.changed.get("at")  # a correction says itself when it was made
     if row["operation"] is None and written:
         row["operation"] = next(iter(written))
     op_id = next(iter(written.values()), None) or version.changed.get("op_id")
@@ -168,10 +233,12 @@ async def why(store: Store, artifacts: ArtifactStore, key: str, number: int, wor
             }
             for result in sources
         ],
+        "image_steps": sentences(page.image_steps),
         "document": page.key,
         "artifact": blend,
         "cid": cid,
         "op_id": page.flag("blend", "op_id"),
+        **await page_background(store, artifacts, key, page),
         **(author.row(link) if author is not None else NOBODY),
     }
 

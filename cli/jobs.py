@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +19,8 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import FailedItem, JobResult, OperationProgress, Progress
-from cli.books import PAGE_OPERATIONS, find_book
+from activities.operation import Scope
+from cli.books import find_book
 from cli.connect import Connection, job_error, rpc_error
 from schemas.documents import Lease
 from schemas.errors import BadInput, ShelfError
@@ -31,9 +33,16 @@ class NotRunning(ShelfError):
     """The command needs a job that runs, and there is none."""
 
 
-def job_id(book: str) -> str:
-    """Workflow id of the main job of a book that was started here."""
-    return f"process-pages:{book}"
+def job_id(book: str, job: str = "ProcessPages") -> str:
+    """Workflow id of a job of a book that was started here: `rerun-toc:BOOK`."""
+    return f"{re.sub(r'(?<!^)(?=[A-Z])', '-', job).lower()}:{book}"
+
+
+def job_ids(book: str) -> list[str]:
+    """Of all jobs."""
+    from workflows.registry import JOBS
+
+    return [job_id(book, job) for job in JOBS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +66,25 @@ async def find_job(shelf: Connection, client: Client, text: str) -> Found:
         book = await find_book(shelf.store, text)
     except BadInput as error:
         # A job that has just begun has written nothing yet; one started by hand has an id of its own.
-        for workflow_id in (job_id(text), text):
-            if (found := await _describe(client, text, workflow_id)) is not None:
-                return found
+        if (found := await _foremost(client, text, [*job_ids(text), text])) is not None:
+            return found
         raise error from None
     lease = (await shelf.store.get(Lease, [book], ["workflow_id"])).get(book)
-    holder = (lease.workflow_id if lease is not None else None) or job_id(book)
-    for workflow_id in dict.fromkeys((holder, job_id(book))):
-        if (found := await _describe(client, book, workflow_id)) is not None:
-            return found
+    holder = lease.workflow_id if lease is not None else None
+    if (found := await _foremost(client, book, [*([holder] if holder else []), *job_ids(book)])) is not None:
+        return found
     raise BadInput(
         f"No job is known that works or worked on {book}.",
         f"Its documents can be read all the same: `shelf show {book}`.",
     )
+
+
+async def _foremost(client: Client, book: str, workflow_ids: Sequence[str]) -> Found | None:
+    """The first of them that runs, else the one that was started last."""
+    answers = await asyncio.gather(*(_describe(client, book, name) for name in dict.fromkeys(workflow_ids)))
+    known = [found for found in answers if found is not None]
+    running = [found for found in known if found.running]
+    return running[0] if running else max(known, key=lambda found: found.description.start_time, default=None)
 
 
 async def _describe(client: Client, book: str, workflow_id: str) -> Found | None:
@@ -126,9 +141,21 @@ def add_up(job: Progress, ranges: Sequence[Progress]) -> Progress:
     )
 
 
+def page_operations() -> set[str]:
+    """Operations that go page by page."""
+    from activities.registry import OPERATIONS
+
+    return {name for name, operation in OPERATIONS.items() if operation.scope is Scope.PAGE}
+
+
+def works_on_pages(progress: Progress) -> bool:
+    """Whether some of its operations go page by page."""
+    return any(name in page_operations() for name in progress.operations)
+
+
 def pages_settled(progress: Progress) -> int:
     """Pages with which all page by page operations are through, whatever came of it."""
-    counts = [progress.operations[name] for name in PAGE_OPERATIONS if name in progress.operations]
+    counts = [count for name, count in progress.operations.items() if name in page_operations()]
     return min((count.complete + count.failed + count.blocked for count in counts), default=0)
 
 
@@ -185,7 +212,7 @@ def _of_progress(progress: Progress) -> dict[str, Any]:
         "state": progress.state,
         "reason": progress.reason or None,
         "pages": progress.pages,
-        "pages_settled": pages_settled(progress),
+        "pages_settled": pages_settled(progress) if works_on_pages(progress) else None,
         "operations": {name: count.model_dump() for name, count in progress.operations.items()},
         "open_ranges": list(progress.open_ranges),
         "failed": [item.model_dump() for item in progress.failed],

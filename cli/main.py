@@ -17,12 +17,24 @@ from schemas.errors import ShelfError
 COMMANDS = (
     ("cli.process", ("process", "watch")),
     ("cli.control", ("status", "pause", "resume", "cancel")),
-    ("cli.read", ("books", "show", "pages", "page", "toc")),
+    ("cli.library", ("books", "search")),
+    ("cli.read", ("show", "pages", "page", "toc")),
+    ("cli.again", ("run", "retry", "add_source")),
+    ("cli.compare", ("compare",)),
+    ("cli.watch_folder", ("watch_folder",)),
+    ("cli.structure", ("structure", "chapters")),
     ("cli.provenance", ("history", "why")),
+    ("cli.correct", ("correct", "label", "meta", "corrections")),
+    ("cli.image", ("image",)),
+    ("cli.leaf", ("leaf",)),
+    ("cli.eval", ("eval",)),
+    ("cli.export", ("export",)),
+    ("cli.dump", ("dump", "load")),
+    ("cli.delete", ("delete",)),
     ("cli.commands_stack", ("up", "down", "doctor")),
 )
-"""Modules with the names of the functions that are commands, in the order of `--help`. They import what is heavy inside
-the function: all of them together cost `--help` a few milliseconds."""
+"""Modules with the names of the functions (or groups of them) that are commands, in the order of `--help`. They import
+what is heavy inside the function: all of them together cost `--help` a few milliseconds."""
 
 
 def make_app() -> typer.Typer:
@@ -38,7 +50,11 @@ def make_app() -> typer.Typer:
     )
     for module, names in COMMANDS:
         for name in names:
-            app.command()(getattr(importlib.import_module(module), name))
+            command = getattr(importlib.import_module(module), name)
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=name)
+            else:
+                app.command()(command)
     return app
 
 

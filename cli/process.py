@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,27 +15,29 @@ import typer
 from cli.read import BOOK, JSON
 
 if TYPE_CHECKING:
-    from cli.connect import Connection
-    from cli.watching import Watch
+    from cli.sources import BookSource, Imported
     from providers.settings import Settings
-    from providers.source import Manifest
+    from schemas.store import Store
 
-GAPS = 3
 BOOK_KEY = re.compile(r"[a-z0-9-]+-[0-9a-f]{8}")
 """What a key looks like: a source that has been read needs not be there any more to be read again."""
-WAIT_POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the user chose for one job."""
 
-    pages: str | None
-    ocr: str | None
-    language: str | None
-    second_opinion: bool | None
-    fresh: bool
-    wait: bool
+    pages: str | None = None
+    ocr: str | None = None
+    language: str | None = None
+    second_opinion: bool | None = None
+    spreads: str | None = None
+    rtl: bool = False
+    fresh: bool = False
+    from_operation: str | None = None
+    wait: bool = False
+    images: str | None = None
+    duplicate: bool = False
 
     def job_input(self) -> dict[str, Any]:
         """Fields of `ProcessPagesInput` that were chosen; the rest keeps the job's defaults."""
@@ -44,8 +46,11 @@ class Options:
             "ocr": self.ocr,
             "language": self.language,
             "second_opinion": "" if self.second_opinion is False else None,
+            "images": self.images,
+            "spreads": self.spreads,
+            "rtl": self.rtl or None,
             "fresh": self.fresh or None,
-            "wait": self.wait or None,
+            "from_operation": self.from_operation,
         }
         return {name: value for name, value in chosen.items() if value is not None}
 
@@ -53,16 +58,38 @@ class Options:
         """For the Temporal UI; '' where nothing was chosen."""
         return ", ".join(f"{name}: {value}" for name, value in self.job_input().items())
 
+    def check(self) -> None:
+        """Before anything is looked at. Raises BadInput."""
+        from schemas.pagespec import parse_pages
+        from workflows.inputs import ProcessPagesInput, validate_input
+
+        parse_pages(self.pages or "")
+        checked = validate_input(ProcessPagesInput, {**self.job_input(), "book_id": "-"})
+        if self.from_operation:
+            from workflows.process_pages import ProcessPages
+
+            checked.anew(tuple(operation.name for operation in ProcessPages.operations))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What the user chose for several books together."""
+
+    only: str | None = None
+    preview: bool = False
+    jobs: int = 2
+
 
 def process(
     source: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            help="A PDF, several files in order, a folder of page images, or the key of a book that was read before.",
+            help="A PDF, several files in order, a folder of page images, or the key of a book that was read before. A "
+            "folder of PDFs or of such folders is a batch of books.",
             metavar="SOURCE...",
             show_default=False,
         ),
-    ],
+    ] = None,
     pages: Annotated[str | None, typer.Option("--pages", help="Physical pages, as 1-20,35.")] = None,
     ocr: Annotated[
         str | None,
@@ -73,98 +100,195 @@ def process(
         bool | None,
         typer.Option(
             "--second-opinion/--no-second-opinion",
-            help="Let a second engine read pages of low confidence.",
+            help="Let a second engine read the pages with the most expected errors.",
             show_default="second opinion",
         ),
     ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            "--images",
+            help="Turn, straighten and clean pages for reading: auto (where that is sure to help), off.",
+        ),
+    ] = None,
+    spreads: Annotated[
+        str | None,
+        typer.Option(
+            "--spreads", help="Scans of two pages become two leaves: auto (where that is sure), never, always."
+        ),
+    ] = None,
+    rtl: Annotated[bool, typer.Option("--rtl", help="Of two pages in one scan the right one comes first.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Read everything anew, although it was read before.")] = False,
+    from_operation: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Do this operation anew (ocr, blend, ...), and what follows from it.", metavar="OP"
+        ),
+    ] = None,
+    each: Annotated[bool, typer.Option("--each", help="Every file is a book of its own.")] = False,
+    manifest: Annotated[
+        Path | None,
+        typer.Option("--manifest", help="Books from a CSV file with a column path, and options.", metavar="FILE.csv"),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", help="Of a batch: missing (not read, or partly), failed, or both by a comma."),
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Show what would run; start no job.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", help="Books of a batch that are read at a time.", min=1)] = 2,
+    duplicate: Annotated[
+        bool,
+        typer.Option("--duplicate", help="Read files that are a book already, under another name, as a second one."),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait while another job works on the book, instead of being refused.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start the job, print its id, and return.")] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Read a book: text, page labels, metadata and table of contents.
+    """Read books: text, page labels, metadata and table of contents.
 
     Starts the servers if need be. The job goes on by itself, whatever happens to this command: watch it again with
     `shelf watch`. What was read before is not read again.
     """
     from cli import connect
 
-    options = Options(pages, ocr, lang, second_opinion, fresh, wait)
+    options = Options(pages, ocr, lang, second_opinion, spreads, rtl, fresh, from_operation, wait, images, duplicate)
+    batch = BatchOptions(only, preview, jobs)
 
     async def command() -> int | None:
-        return await _process(source, options, detach=detach, as_json=as_json)
+        options.check()
+        books = _books(source or [], manifest, options, each=each, batch=only is not None or preview)
+        if books is None:
+            return await _one(source or [], options, detach=detach, as_json=as_json)
+        return await _several(books, options, batch, detach=detach, as_json=as_json)
 
     connect.run(command)
 
 
-async def _process(source: Sequence[str], options: Options, *, detach: bool, as_json: bool) -> int | None:
-    from cli import connect, output
-    from providers.settings import load_settings
-    from schemas.pagespec import parse_pages
+def _books(
+    source: Sequence[str], manifest: Path | None, options: Options, *, each: bool, batch: bool
+) -> list[BookSource] | None:
+    """The books of a batch; None where one book is meant, unless only a batch can do what was asked for."""
+    from schemas.errors import BadInput
 
-    parse_pages(options.pages or "")
+    if (manifest is None) is (not source):
+        raise BadInput("Name sources or a --manifest.", "See `shelf process --help`.")
+    if not each and not batch and len(source) == 1 and not Path(source[0]).is_dir():
+        return None  # the usual case, before anything else is loaded
+    from cli import sources
+
+    chosen = options.job_input()
+    if manifest is not None:
+        return sources.read_manifest(manifest, chosen)
+    paths = [Path(name) for name in source]
+    sources.check_there(paths)
+    found = sources.books_of(paths, each=each)
+    if found is None:
+        return [sources.BookSource(tuple(paths), chosen)] if batch else None
+    return [sources.BookSource(book.paths, chosen) for book in found]
+
+
+async def _one(source: Sequence[str], options: Options, *, detach: bool, as_json: bool) -> int | None:
+    """One book: a source, or the key of one that is known."""
+    from cli import connect
+    from cli.leaf import tell_of_edits
+    from cli.sources import twin_of
+    from cli.starting import known_book, run_job
+    from providers.settings import load_settings
+    from schemas.errors import BadInput
+
     settings = load_settings()
+    chosen = options.job_input()
     known = source[0] if len(source) == 1 and _is_key(source[0]) else None
-    imported = None if known else await _import(settings, [Path(name) for name in source], options)
+    if known and (options.spreads or options.rtl):
+        raise BadInput(
+            f"What becomes of the spreads of {known} was decided when its files were imported.",
+            f"Name the files instead, or use `shelf leaf split {known}` and `join`.",
+        )
+    imported = None if known else await _import(settings, [Path(name) for name in source], chosen)
     async with connect.working(wait_for_worker=False) as shelf:
         if imported is not None:
-            fingerprint, manifest, book = imported
-            given: dict[str, Any] = {"manifest": fingerprint}
-            named = ", ".join(part.name for part in manifest.parts[:3]) + (", …" if len(manifest.parts) > 3 else "")
-            details = f"{named}, {manifest.page_count} pages"
+            book, given, details = imported.book, {"manifest": imported.fingerprint}, imported.describe(chosen)
+            await tell_of_edits(shelf, book, imported.manifest)
+            if not options.duplicate and (twin := await twin_of(shelf.store, shelf.artifacts, imported)) is not None:
+                raise BadInput(
+                    f"These files are the book {twin} already.",
+                    f"See `shelf show {twin}`, go on with `shelf process {twin}`, or read them again with --duplicate.",
+                )
         else:
-            from cli.books import find_book
-
-            await shelf.store.bootstrap()
-            book = await find_book(shelf.store, str(known))
-            given, details = {"book_id": book}, "source as it was imported before"
-        if chosen := options.describe():
-            details += f" · {chosen}"
-        watch = await _start(shelf, book, given | options.job_input(), details, wait=options.wait)
-        if detach:
-            if as_json:
-                url = shelf.link(watch.workflow_id, watch.run_id or "")
-                output.data({"key": book, "workflow_id": watch.workflow_id, "run_id": watch.run_id, "url": url})
-            else:
-                print(watch.workflow_id)
-            output.note(f"The job runs. Watch it with `shelf watch {book}`.")
-            return None
-        return await finish(watch, as_json=as_json)
+            book = await known_book(shelf, str(known))
+            given, details = {"book_id": book}, options.describe()
+        return await run_job(
+            shelf,
+            "ProcessPages",
+            given | chosen,
+            book=book,
+            details=details,
+            wait=options.wait,
+            detach=detach,
+            as_json=as_json,
+        )
 
 
 def _is_key(text: str) -> bool:
     return BOOK_KEY.fullmatch(text) is not None and not Path(text).exists()
 
 
-async def _import(settings: Settings, paths: Sequence[Path], options: Options) -> tuple[str, Manifest, str]:
-    """Check the source and put it into the artifact store, before anything is started.
-
-    Returns the manifest's fingerprint, the manifest, the key of the book. Raises BadSource, SourceNotFound, BadInput,
-    DiskFull; nothing is left behind then."""
-    from providers.importing import import_source
-    from providers.local_artifacts import LocalArtifactStore
+async def _import(settings: Settings, paths: Sequence[Path], chosen: Mapping[str, Any]) -> Imported:
+    from cli.sources import check_there, import_book
     from providers.pdf import PdfReader
-    from schemas.errors import SourceNotFound
-    from schemas.keys import book_key
-    from schemas.pagespec import parse_pages
 
-    for path in paths:
-        if not path.exists():
-            raise SourceNotFound(f"{path} does not exist.", "Check the path; a book is a PDF, images, or a folder.")
+    check_there(paths)
     pdf = PdfReader()
     # The files are looked at in a process of their own; meanwhile this one loads what it needs next.
     threading.Thread(target=_load_client, daemon=True).start()
     try:
-        # Looked at before the store's folders are made: a file that is no book leaves nothing behind. It costs little
-        # twice, the second time the document is open.
-        files = await pdf.inspect(paths)
-        parse_pages(options.pages or "", sum(pages for _, _, pages in files))
-        fingerprint, manifest = await import_source(pdf, LocalArtifactStore(settings.artifacts_dir), paths)
+        return await import_book(pdf, settings.artifacts_dir, paths, chosen)
     finally:
         await pdf.close()
-    return fingerprint, manifest, book_key(manifest.name, [part.sha256 for part in manifest.parts])
+
+
+async def _several(
+    books: Sequence[BookSource], options: Options, batch: BatchOptions, *, detach: bool, as_json: bool
+) -> int:
+    """Each book by a job of its own, or a preview of that."""
+    from cli import batch as batches
+    from cli import connect
+    from cli.output import note
+    from providers.pdf import PdfReader
+
+    only = batches.parse_only(batch.only)
+    pdf = PdfReader()
+    try:
+        if batch.preview:
+            async with _database() as store:
+                return await batches.preview(store, pdf, books, only, as_json=as_json)
+        async with connect.working(wait_for_worker=False) as shelf:
+            await shelf.store.bootstrap()
+            rows = batches.rows_of(shelf, pdf, books, only, duplicate=options.duplicate)
+            code = await batches.run_batch(
+                shelf, rows, at_once=batch.jobs, as_json=as_json, wait=options.wait, detach=detach
+            )
+            if detach:
+                note("The jobs run. See `shelf status`.")
+            return code
+    finally:
+        await pdf.close()
+
+
+@contextlib.asynccontextmanager
+async def _database() -> AsyncIterator[Store | None]:
+    """The database, where there is one at all: a preview starts nothing for an answer that is known to be no."""
+    from cli import connect
+    from providers.settings import load_settings
+
+    settings = load_settings()
+    if not settings.defradb_is_external and not settings.home.exists():
+        yield None
+        return
+    async with connect.reading() as shelf:
+        yield shelf.store
 
 
 def _load_client() -> None:
@@ -176,54 +300,9 @@ def _load_client() -> None:
         "cli.watching",
         "cli.summary",
         "schemas.defradb",
-        "workflows.process_pages",
+        "workflows.registry",
     ):
         import_module(name)
-
-
-async def _start(shelf: Connection, book: str, job: dict[str, Any], details: str, *, wait: bool) -> Watch:
-    """Start the job. Raises LeaseHeld where one runs on this book, unless it is waited for."""
-    import asyncio
-
-    from temporalio.client import Client, WorkflowHandle
-    from temporalio.common import WorkflowIDConflictPolicy
-    from temporalio.exceptions import WorkflowAlreadyStartedError
-    from temporalio.service import RPCError
-
-    from cli.connect import rpc_error
-    from cli.jobs import job_id
-    from cli.output import note
-    from cli.watching import Watch
-    from providers.queues import WORKFLOW_QUEUE
-    from schemas.errors import LeaseHeld
-    from workflows.process_pages import ProcessPages
-
-    client: Client = await shelf.temporal()
-    told = False
-    while True:
-        try:
-            handle: WorkflowHandle[Any, Any] = await client.start_workflow(
-                ProcessPages.run,
-                job,
-                id=job_id(book),
-                task_queue=WORKFLOW_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                static_summary=f"{book} · {details}"[:190],
-                static_details=f"Reads **{book}**\n\n{details}",
-            )
-            return Watch(shelf, client, handle.id, handle.first_execution_run_id, book)
-        except WorkflowAlreadyStartedError:
-            if not wait:
-                raise LeaseHeld(
-                    f"Book {book} is being worked on by {job_id(book)}.",
-                    f"Watch it with `shelf watch {book}`, or start with --wait.",
-                ) from None
-            if not told:
-                note(f"Waiting for {job_id(book)}, which works on {book}.")
-                told = True
-            await asyncio.sleep(WAIT_POLL_SECONDS)
-        except RPCError as error:
-            raise rpc_error(error) from None
 
 
 def watch(book: Annotated[str, BOOK], as_json: Annotated[bool, JSON] = False) -> None:
@@ -232,6 +311,7 @@ def watch(book: Annotated[str, BOOK], as_json: Annotated[bool, JSON] = False) ->
 
     async def command() -> int | None:
         from cli.jobs import find_job
+        from cli.starting import finish
         from cli.watching import Watch
 
         async with connect.working(wait_for_worker=False) as shelf:
@@ -241,40 +321,3 @@ def watch(book: Annotated[str, BOOK], as_json: Annotated[bool, JSON] = False) ->
             return await finish(Watch(shelf, client, description.id, description.run_id, found.book), as_json=as_json)
 
     connect.run(command)
-
-
-async def finish(watch: Watch, *, as_json: bool) -> int:
-    """Watch a job to its end and show its summary. Returns the exit code; raises ShelfError for a job without result."""
-    from cli import output, summary
-    from cli.connect import JobFailed
-
-    shelf = watch.shelf
-    try:
-        result = await watch.to_the_end()
-    except JobFailed:
-        if url := shelf.link(watch.workflow_id, watch.run_id or ""):
-            output.note(f"See {url}")
-        raise
-    description = await watch.handle.describe()
-    ended = description.close_time or datetime.now(UTC)
-    found = await summary.summarise(
-        shelf.store,
-        {
-            "key": result.book_id,
-            "workflow_id": watch.workflow_id,
-            "run_id": watch.run_id,
-            "state": result.state,
-            "pages": result.pages,
-            "pages_complete": result.pages_complete,
-            "failed_count": result.failed_count,
-            "failed": [item.model_dump() for item in result.failed],
-            "cost_usd": result.cost_usd,
-            "seconds": round((ended - description.start_time).total_seconds(), 1),
-            "url": shelf.link(watch.workflow_id, watch.run_id or ""),
-        },
-    )
-    if as_json:
-        output.data(found)
-    else:
-        summary.show(found)
-    return 0 if result.state == "complete" else GAPS

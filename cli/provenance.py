@@ -19,6 +19,10 @@ RULES = {
     "leaders": "dot leaders that an engine took for letters, or that only one kept",
     "majority": "more than half of the engines read the same",
     "characters": "majority letter by letter gives a known word",
+    "damage": "another reading has a broken font's characters here",
+    "case": "another reading has a capital inside the word",
+    "stop": "full stop or comma: a small letter follows",
+    "script": "another reading has signs of another script in it",
     "lexicon": "this reading consists of known words, the leading engine's does not",
     "number": "readings with digits: the one without letters inside, else the leading engine's",
     "confidence": "the leading engine doubts itself and the other does not",
@@ -36,6 +40,7 @@ def history(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show every version of a book's metadata and contents, or of one page, newest first."""
+    from books.load import with_earlier
     from cli import connect, output
     from cli.books import find_book
     from cli.evidence import book_history, page_history
@@ -43,10 +48,11 @@ def history(
     async def command() -> None:
         async with connect.reading() as shelf:
             key = await find_book(shelf.store, book)
+            store = with_earlier(shelf.store, shelf.artifacts, key)
             if page is None:
-                found = await book_history(shelf.store, key, shelf.link)
+                found = await book_history(store, key, shelf.link)
             else:
-                found = await page_history(shelf.store, key, page, shelf.link)
+                found = await page_history(store, key, page, shelf.link)
         if as_json:
             output.data(found)
         else:
@@ -84,6 +90,7 @@ def why(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show why a word stands on a page: each engine's reading, the rule that decided, the commit, the workflow."""
+    from books.load import with_earlier
     from cli import connect, output
     from cli.books import find_book
     from cli.evidence import why as explain
@@ -91,7 +98,8 @@ def why(
     async def command() -> None:
         async with connect.reading() as shelf:
             key = await find_book(shelf.store, book)
-            found = await explain(shelf.store, shelf.artifacts, key, number, word, shelf.link)
+            store = with_earlier(shelf.store, shelf.artifacts, key)
+            found = await explain(store, shelf.artifacts, key, number, word, shelf.link)
         if as_json:
             output.data(found)
         else:
@@ -109,9 +117,10 @@ def show_why(found: dict[str, Any]) -> None:
         where = f" ({number} of {count})" if count > 1 else ""
         print(f"“{occurrence['text']}”{where} in: {occurrence['line']}")
         rule = occurrence["rule"]
+        meaning = f"{rule}: {RULES[rule]}" if rule in RULES else rule
         output.facts(
             [
-                ("  rule", f"{rule}: {RULES.get(rule, rule)}"),
+                ("  rule", meaning),
                 ("  confidence", occurrence["confidence"]),
                 *(
                     (
@@ -127,6 +136,9 @@ def show_why(found: dict[str, Any]) -> None:
     output.facts(
         [
             ("Page", f"{found['page']}{' · ' + found['label'] if found['label'] else ''} of {found['key']}"),
+            *(("Corrected", correction(row)) for row in found["corrections"]),
+            ("Leaf", found["leaf_note"]),
+            *(("Image", said) for said in found["image_steps"].values()),
             *(("Reading", source["key"]) for source in found["sources"]),
             ("Document", found["document"]),
             ("Commit", found["cid"]),
@@ -153,6 +165,12 @@ def short(value: Any) -> str:
 
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= VALUE_CHARACTERS else f"{text[: VALUE_CHARACTERS - 1]}…"
+
+
+def correction(row: dict[str, Any]) -> str:
+    """What a person corrected, in a line: field, who, when and why."""
+    why = f": {row['why']}" if row["why"] else ""
+    return f"{row['field']}, by {row['who']} at {local_time(row['at'])}{why}"
 
 
 def _by_provider(row: dict[str, Any]) -> str:

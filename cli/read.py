@@ -1,4 +1,4 @@
-"""Commands that read what is known of books: books, show, pages, page, toc."""
+"""Commands that read what is known of a book: show, pages, page, toc."""
 
 from __future__ import annotations
 
@@ -16,38 +16,6 @@ JSON = typer.Option("--json", help="Print JSON (format: docs/cli.md).")
 
 NAMES = {"isbn": "ISBN"}
 """Fields whose name people write otherwise than by a capital."""
-
-
-def books(as_json: Annotated[bool, JSON] = False) -> None:
-    """List the books."""
-    from cli import connect, output
-    from cli.books import all_books
-
-    async def command() -> None:
-        async with connect.reading() as shelf:
-            found = await all_books(shelf.store)
-        if as_json:
-            output.data({"books": found})
-        elif not found:
-            output.note("There are no books yet. Read one: `shelf process FILE.pdf`.")
-        else:
-            headers = ["key", "title", "authors", "year", "pages", "complete", "failed", "job"]
-            rows = [
-                [
-                    book["key"],
-                    book["title"],
-                    book["authors"],
-                    book["year"],
-                    book["page_count"],
-                    book["pages_complete"],
-                    book["pages_failed"],
-                    book["job"] or "",
-                ]
-                for book in found
-            ]
-            output.table(headers, rows, right=["year", "pages", "complete", "failed"])
-
-    connect.run(command)
 
 
 def show(book: Annotated[str, BOOK], as_json: Annotated[bool, JSON] = False) -> None:
@@ -90,20 +58,62 @@ def show_metadata(found: dict[str, Any]) -> None:
     pages = f"{found['pages_complete']} of {found['page_count'] or '?'} complete"
     if found["pages_failed"]:
         pages += f", {found['pages_failed']} failed"
-    facts = [("Key", found["key"]), ("Source", found["source_name"]), ("Pages", pages), ("Labels", found["labels"])]
+    facts = [
+        ("Key", found["key"]),
+        ("Barcode", found["barcode"]),
+        ("Source", found["source_name"]),
+        ("Pages", pages),
+        ("Labels", found["labels"]),
+    ]
     output.facts(facts + [(f"{name} failed", error) for name, error in found["errors"].items()])
+    _warn_of_leaves(found)
 
 
-def toc(book: Annotated[str, BOOK], as_json: Annotated[bool, JSON] = False) -> None:
-    """Show a book's table of contents with printed and physical pages."""
+def _warn_of_leaves(found: dict[str, Any]) -> None:
+    """What the printed numbers say of leaves that are missing, doubled or out of order: a line for each."""
+    from cli import output
+
+    for leaf in found["label_report"]:
+        output.note(f"warning: {leaf['sentence']}")
+
+
+def toc(
+    book: Annotated[str, BOOK],
+    rerun: Annotated[bool, typer.Option("--rerun", help="Find and extract the contents anew; reads no page.")] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="What changed: by the re-run, or since the contents were otherwise.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="With --rerun: wait while another job works on the book.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="With --rerun: start the job and return.")] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Show a book's table of contents with printed and physical pages; make it anew; compare it with the former one."""
     from cli import connect, output
-    from cli.books import book_contents, find_book
+
+    if rerun:
+        from cli.again import rerun_toc
+
+        rerun_toc(book, diff=diff, wait=wait, detach=detach, as_json=as_json)
+        return
 
     async def command() -> None:
+        from cli.books import book_contents, find_book
+
         async with connect.reading() as shelf:
-            found = await book_contents(shelf.store, await find_book(shelf.store, book))
+            key = await find_book(shelf.store, book)
+            if diff:
+                from cli.contents import compare_sets, current_set, former_set, show_diff
+
+                store = shelf.store
+                found = await compare_sets(store, key, await former_set(store, key), await current_set(store, key))
+            else:
+                found = await book_contents(shelf.store, key)
         if as_json:
             output.data(found)
+        elif diff:
+            show_diff(found)
         else:
             show_contents(found)
 
@@ -159,7 +169,16 @@ def pages(
                 print(f"--- page {row['page']}{_label_of(row)} ---")
                 print(row["text"] if row["text"] is not None else "(not read)")
         else:
-            headers = ["page", "label", "type", "running header", "confidence", "agreement", "problem"]
+            headers = [
+                "page",
+                "label",
+                "type",
+                "running header",
+                "confidence",
+                "agreement",
+                "expected errors",
+                "problem",
+            ]
             rows = [
                 [
                     row["page"],
@@ -168,6 +187,7 @@ def pages(
                     row["running_header"],
                     row["confidence"],
                     None if row["agreement"] is None else f"{row['agreement']:.0%}",
+                    None if row["expected_cer"] is None else f"{row['expected_cer']:.1%}",
                     "; ".join(f"{name}: {error}" for name, error in row["errors"].items())
                     or ("" if row["complete"] else "not complete"),
                 ]
@@ -175,7 +195,8 @@ def pages(
             ]
             if any(row["label_inferred"] and row["label"] for row in found["pages"]):
                 output.note("Labels in parentheses are not printed on the page; they follow from its neighbours.")
-            output.table(headers, rows, right=["page", "label", "confidence", "agreement"])
+            output.table(headers, rows, right=["page", "label", "confidence", "agreement", "expected errors"])
+            _warn_of_leaves(found)
 
     connect.run(command)
 
@@ -190,12 +211,16 @@ def page(
 ) -> None:
     """Show one page: text, label, header, type, and every reading behind it."""
     from cli import connect, output
-    from cli.books import find_book, one_page
+    from cli.books import find_book, find_page, one_page
+    from cli.evidence import page_background
 
     async def command() -> None:
         async with connect.reading() as shelf:
             key = await find_book(shelf.store, book)
-            found = await one_page(shelf.store, key, number)
+            found = {
+                **await one_page(shelf.store, key, number),
+                **await page_background(shelf.store, shelf.artifacts, key, await find_page(shelf.store, key, number)),
+            }
             if image is not None:
                 await write_image(shelf, key, number, image)
         if as_json:
@@ -211,6 +236,7 @@ def page(
 def show_page(found: dict[str, Any]) -> None:
     """What is known of a page, its sources, then its text."""
     from cli import output
+    from cli.provenance import correction
 
     label = found["label"]
     if label and found["label_inferred"]:
@@ -218,7 +244,7 @@ def show_page(found: dict[str, Any]) -> None:
     layer = found["text_layer"]
     if layer and found["text_layer_reason"]:
         layer = f"{layer}: {found['text_layer_reason']}"
-    agreement = found["agreement"]
+    agreement, expected = found["agreement"], found["expected_cer"]
     output.facts(
         [
             ("Page", found["page"]),
@@ -227,7 +253,11 @@ def show_page(found: dict[str, Any]) -> None:
             ("Running header", found["running_header"]),
             ("Confidence", found["confidence"]),
             ("Agreement", None if agreement is None else f"{agreement:.1%} of the words read alike"),
+            ("Expected errors", None if expected is None else f"{expected:.1%} of the characters"),
+            *(("Corrected", correction(row)) for row in found["corrections"]),
+            ("Leaf", found["leaf_note"]),
             ("Text layer", layer),
+            *(("Image", said) for said in found["image_steps"].values()),
             *((f"{name} failed", error) for name, error in found["errors"].items()),
         ]
     )

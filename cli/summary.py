@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cli import output
@@ -9,7 +11,7 @@ from cli.books import METADATA, book_contents, book_metadata
 from schemas.store import Store
 
 LOOK = "look at the page: `shelf page {book} {page} --image page.png`"
-AGAIN = "process the book again: only what failed is tried"
+AGAIN = "try it again: `shelf retry {book} --failed`"
 NEXT_STEPS = {
     "TimedOut": AGAIN,
     "WorkerDied": f"{AGAIN}; if it dies again, {LOOK}",
@@ -32,40 +34,63 @@ def next_step(code: str, book: str, page: int) -> str:
     return (AGAIN if not page and step is LOOK else step).format(book=book, page=page)
 
 
-async def summarise(store: Store, result: dict[str, Any]) -> dict[str, Any]:
-    """The summary of a job as `process --json` shows it; `result` has the job's own part."""
-    key = result["key"]
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a job says at its end."""
+
+    find: Callable[[Store, dict[str, Any]], Awaitable[dict[str, Any]]]
+    """From `cli.starting.job_facts` to the whole summary, as `--json` shows it."""
+    show: Callable[[dict[str, Any]], None]
+    """The summary for people, on stdout."""
+
+
+async def with_steps(store: Store, facts: dict[str, Any]) -> dict[str, Any]:
+    """What every job says: each failure with what the user can do about it."""
+    key = facts["key"]
+    failed = [{**item, "next_step": next_step(item["code"], key, item["page"])} for item in facts["failed"]]
+    return {**facts, "failed": failed}
+
+
+def show_job(summary: dict[str, Any]) -> None:
+    """How far each operation came, what it took, what failed."""
+    rows = [
+        [name, count["complete"], count["failed"] + count["blocked"], count["total"]]
+        for name, count in summary["operations"].items()
+    ]
+    output.table(["operation", "complete", "not", "of"], rows, right=["complete", "not", "of"])
+    print()
+    output.facts(
+        [
+            ("Cost", output.money(summary["cost_usd"])),
+            ("Time", output.duration(summary["seconds"])),
+            ("Temporal UI", summary["url"]),
+        ]
+    )
+    show_failures(summary)
+
+
+async def with_book(store: Store, facts: dict[str, Any]) -> dict[str, Any]:
+    """The summary of `process`: the job's, and what the book has come to."""
+    key = facts["key"]
     metadata = await book_metadata(store, key)
     contents = await book_contents(store, key)
     return {
-        **result,
-        "failed": [{**item, "next_step": next_step(item["code"], key, item["page"])} for item in result["failed"]],
+        **await with_steps(store, facts),
         **{name: metadata[name] for name in (*METADATA, "labels")},
         "toc_pages": contents["toc_pages"],
         "toc": contents["toc"],
     }
 
 
-def show(summary: dict[str, Any]) -> None:
-    """For people, on stdout."""
+def show_book(summary: dict[str, Any]) -> None:
+    """The book, its contents, how complete it is."""
     names = {"authors": "Author" if len(summary["authors"]) < 2 else "Authors", "isbn": "ISBN"}
     metadata = [(names.get(name, name.capitalize()), summary[name]) for name in METADATA]
     output.facts(metadata)
     if not any(value not in (None, []) for _, value in metadata):
         print("No title, author or imprint was found in the book.")
     print()
-    if summary["toc"]:
-        rows = [
-            [
-                "  " * ((entry["level"] or 1) - 1) + " ".join(filter(None, [entry["number"], entry["title"]])),
-                entry["printed"],
-                entry["page"],
-            ]
-            for entry in summary["toc"]
-        ]
-        output.table(["Contents", "printed", "page"], rows, right=["printed", "page"])
-    else:
-        print("Contents: none found.")
+    show_entries(summary["toc"])
     print()
     output.facts(
         [
@@ -78,6 +103,11 @@ def show(summary: dict[str, Any]) -> None:
             ("Read on", f"shelf show {summary['key']}"),
         ]
     )
+    show_failures(summary)
+
+
+def show_failures(summary: dict[str, Any]) -> None:
+    """The failed pages by name, each with its next step."""
     if summary["failed"]:
         print()
         rows = [
@@ -92,3 +122,45 @@ def show(summary: dict[str, Any]) -> None:
         output.table(["page", "operation", "reason", "next step"], rows, right=["page"])
         if summary["failed_count"] > len(summary["failed"]):
             print(f"and {summary['failed_count'] - len(summary['failed'])} more; see `shelf pages {summary['key']}`")
+
+
+async def with_contents(store: Store, facts: dict[str, Any]) -> dict[str, Any]:
+    """The summary of `RerunToc`: the job's, and the contents."""
+    contents = await book_contents(store, facts["key"])
+    return {**await with_steps(store, facts), "toc_pages": contents["toc_pages"], "toc": contents["toc"]}
+
+
+def show_contents(summary: dict[str, Any]) -> None:
+    """The contents, then what it took."""
+    show_entries(summary["toc"])
+    print()
+    show_job(summary)
+
+
+def show_entries(entries: Sequence[dict[str, Any]]) -> None:
+    """The contents, each level further in."""
+    if not entries:
+        print("Contents: none found.")
+        return
+    rows = [
+        [
+            "  " * ((entry["level"] or 1) - 1) + " ".join(filter(None, [entry["number"], entry["title"]])),
+            entry["printed"],
+            entry["page"],
+        ]
+        for entry in entries
+    ]
+    output.table(["Contents", "printed", "page"], rows, right=["printed", "page"])
+
+
+ENDINGS = {
+    "ProcessPages": Ending(with_book, show_book),
+    "EditLeaves": Ending(with_book, show_book),
+    "RerunToc": Ending(with_contents, show_contents),
+}
+"""By the name of a job; the others show their counts."""
+
+
+def ending_of(job: str) -> Ending:
+    """What the job says at its end."""
+    return ENDINGS.get(job, Ending(with_steps, show_job))

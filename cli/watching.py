@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -38,6 +38,8 @@ REVIVALS = 3
 SECOND_INTERRUPT_SECONDS = 3.0
 PAUSED = 4
 
+T = TypeVar("T")
+
 
 class Detached(Notice):
     """The user let go of the job; it goes on."""
@@ -61,6 +63,8 @@ class Watch:
     run_id: str | None
     book: str
     """Key of the book, for what the user is told to type."""
+    reviving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Shared by those who watch several jobs on the same servers."""
     _answered_at: float = field(default_factory=time.monotonic, init=False)
     _changed_at: float = field(default_factory=time.monotonic, init=False)
 
@@ -89,17 +93,21 @@ class Watch:
 
     async def _follow(self) -> JobResult:
         end: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
-        display = make_display(self.book)
-        with _interrupts(end):
-            parts = (self._await_result(end), self._poll(end, display), self._guard(end, display))
-            tasks = [asyncio.ensure_future(part) for part in parts]
-            try:
-                return await end
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                display.close()
+        with interrupts(end):
+            return await self.follow(make_display(self.book), end)
+
+    async def follow(self, display: Display, end: asyncio.Future[JobResult] | None = None) -> JobResult:
+        """Until the job ends, or somebody else settles `end`. Raises as `to_the_end`, but for Detached."""
+        end = end or asyncio.get_running_loop().create_future()
+        parts = (self._await_result(end), self._poll(end, display), self._guard(end, display))
+        tasks = [asyncio.ensure_future(part) for part in parts]
+        try:
+            return await end
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            display.close()
 
     async def _await_result(self, end: asyncio.Future[JobResult]) -> None:
         while True:
@@ -148,7 +156,8 @@ class Watch:
             if not silent and not quiet:
                 continue
             try:
-                revived = await self._revive(display, patiently=failures > 0)
+                async with self.reviving:
+                    revived = await self._revive(display, patiently=failures > 0)
             except ShelfError as error:
                 display.note(f"{sentence(error.message)} Trying again.")
                 revived = True
@@ -186,7 +195,7 @@ class Watch:
             return False
         note("Press Ctrl-C again within 3 seconds to cancel it now.")
         again: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
-        with _interrupts(again):
+        with interrupts(again):
             try:
                 async with asyncio.timeout(SECOND_INTERRUPT_SECONDS):
                     await again
@@ -202,7 +211,7 @@ def paused(book: str, reason: str) -> Paused:
     return Paused(f"The job is paused: {sentence(reason)}", f"Go on with `shelf resume {book}`.")
 
 
-def _settle(end: asyncio.Future[JobResult], value: JobResult | ShelfError) -> None:
+def _settle(end: asyncio.Future[T], value: T | ShelfError) -> None:
     """The first end counts."""
     if end.done():
         return
@@ -213,7 +222,7 @@ def _settle(end: asyncio.Future[JobResult], value: JobResult | ShelfError) -> No
 
 
 @contextlib.contextmanager
-def _interrupts(end: asyncio.Future[JobResult]) -> Iterator[None]:
+def interrupts(end: asyncio.Future[Any]) -> Iterator[None]:
     """Ctrl-C settles the future instead of ending the process."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, lambda: _settle(end, Detached("")))

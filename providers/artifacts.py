@@ -60,6 +60,18 @@ class ArtifactStore(Protocol):
 
     def has(self, fingerprint: str) -> bool: ...
 
+    def size(self, fingerprint: str) -> int:
+        """Bytes that are kept under the fingerprint: the result and the notes of its attempts; 0 for nothing."""
+
+    def remove(self, fingerprint: str) -> int:
+        """Forget the result and the notes of its attempts; returns the bytes. What is not there is no error."""
+
+    def file_size(self, sha256: str) -> int:
+        """Bytes of a kept file; 0 where it is not there."""
+
+    def remove_file(self, sha256: str) -> int:
+        """Forget a source file; returns the bytes. What is not there is no error."""
+
     def record_attempt(self, fingerprint: str, attempt_id: str, record: dict[str, Any]) -> None:
         """Keep what is known of one attempt (raw response, error, figures). A repeat overwrites."""
 

@@ -136,6 +136,37 @@ class LocalArtifactStore:
         """Whether something is published there; damage is seen by `get` only."""
         return self._path("published", fingerprint).exists()
 
+    def size(self, fingerprint: str) -> int:
+        """Bytes that are kept under the fingerprint: the result and the notes of its attempts; 0 for nothing."""
+        return sum(_bytes_of(path) for path in self._all_of(fingerprint))
+
+    def remove(self, fingerprint: str) -> int:
+        """Forget the result and the notes of its attempts; returns the bytes. What is not there is no error."""
+        freed = sum(self._unlink(path) for path in self._all_of(fingerprint))
+        for kind in ("attempts", "intents"):
+            with contextlib.suppress(OSError):  # not there, or another attempt is noted in this moment
+                self._path(kind, fingerprint).rmdir()
+        return freed
+
+    def file_size(self, sha256: str) -> int:
+        """Bytes of a kept file; 0 where it is not there."""
+        return _bytes_of(self._path("sources", sha256))
+
+    def remove_file(self, sha256: str) -> int:
+        """Forget a source file; returns the bytes. What is not there is no error."""
+        return self._unlink(self._path("sources", sha256))
+
+    def _all_of(self, fingerprint: str) -> list[Path]:
+        notes = [path for kind in ("attempts", "intents") for path in self._path(kind, fingerprint).glob("*.json")]
+        return [self._path("published", fingerprint), *notes]
+
+    def _unlink(self, path: Path) -> int:
+        size = _bytes_of(path)
+        with self._refusals(path), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            self._sync_folder(path.parent)
+        return size
+
     def _set_aside(self, path: Path, fingerprint: str) -> None:
         """Move a damaged file out of the way, so that the work can be done and published again."""
         with self._refusals(path), contextlib.suppress(FileNotFoundError):
@@ -317,6 +348,13 @@ class LocalArtifactStore:
     def free_bytes(self) -> int:
         """Room left on the disk of the store, for `shelf doctor`."""
         return shutil.disk_usage(self.root).free
+
+
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _safe(name: str) -> str:

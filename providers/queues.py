@@ -49,7 +49,7 @@ class ProviderQueue:
 CORES = os.cpu_count() or 1
 
 QUEUES: tuple[ProviderQueue, ...] = (
-    # PyMuPDF facts of a leaf: a few milliseconds each.
+    # PyMuPDF facts of a leaf: a few milliseconds each; looking at a scan takes 50.
     ProviderQueue("pdf", "shelf-pdf", in_flight=2, page_timeout_seconds=30, batch_pages=50),
     ProviderQueue(
         "text-layer", "shelf-text-layer", in_flight=2, page_timeout_seconds=30, batch_pages=25, reads_pages=True
@@ -63,6 +63,8 @@ QUEUES: tuple[ProviderQueue, ...] = (
     ProviderQueue("rapidocr", "shelf-rapidocr", in_flight=2, page_timeout_seconds=180, batch_pages=1, reads_pages=True),
     ProviderQueue("vote", "shelf-vote", in_flight=2, page_timeout_seconds=60, batch_pages=25),
     ProviderQueue("rules", "shelf-rules", in_flight=4, page_timeout_seconds=120, batch_pages=50),
+    # Whole books: 300 pages take seconds, 5,000 some minutes and a few hundred MB.
+    ProviderQueue("structure", "shelf-structure", in_flight=1, page_timeout_seconds=1800),
     ProviderQueue(
         "scripted",
         "shelf-scripted",

@@ -9,6 +9,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from providers.image_steps import ImageSteps, apply
+from providers.ink import ink_figures
 from providers.pool import EnginePool
 from providers.reading_order import reading_order
 from schemas.errors import LanguageMissing
@@ -111,7 +113,7 @@ class RapidOcrProvider:
 
         model = self.model(language)
         answer = await self.pool.run(
-            (leaf.path, leaf.kind, leaf.index, leaf.region),
+            (leaf.path, leaf.kind, leaf.index, leaf.region, leaf.image_steps),
             timeout_seconds,
             what=f"page {leaf.page} of {leaf.book or leaf.path}",
         )
@@ -162,14 +164,15 @@ class Engine:
         )
         self._engine(np.full((64, 64, 3), 255, dtype=np.uint8))
 
-    def __call__(self, task: tuple[str, str, int, str]) -> bytes:
-        """Read (path, kind, index, region); JSON of a PageReading without model."""
-        path, kind, index, region = task
-        raster = self._pages.render(path, kind, index, dpi=DPI, region=region)
+    def __call__(self, task: tuple[str, str, int, str, str]) -> bytes:
+        """Read (path, kind, index, region, image steps); JSON of a PageReading without model."""
+        path, kind, index, region, steps = task
+        raster = apply(self._pages.render(path, kind, index, dpi=DPI, region=region), ImageSteps.from_json(steps))
         page = PageReading(provider=NAME, width=raster.width, height=raster.height)
         result = self._engine(raster.pixels)
         texts = getattr(result, "txts", None)
         if not texts:  # a blank page
+            page.figures = ink_figures(raster, [])
             return page.to_json()
         # Boxes per word are left out by the library for lines without words; then they cannot be told apart.
         boxed = result.word_results if len(result.word_results or ()) == len(texts) else [()] * len(texts)
@@ -181,6 +184,9 @@ class Engine:
             if words:
                 lines.append(Line(words))
         page.lines = reading_order(lines, page.width)
+        page.figures = ink_figures(raster, page.lines)
+        for word in page.words:
+            word.box = raster.on_page(word.box)
         return page.to_json()
 
 

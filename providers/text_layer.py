@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from providers.errors import Rejected
+from providers.image_steps import ImageSteps, turn_words
 from providers.pool import EnginePool
 from schemas.reading import PageReading
 
@@ -40,7 +41,9 @@ class TextLayerProvider:
         if leaf.kind != "pdf":
             raise Rejected(f"page {leaf.page} is an image and has no text layer")
         answer = await self.pool.run(
-            (leaf.path, leaf.index, leaf.region), timeout_seconds, what=f"page {leaf.page} of {leaf.book or leaf.path}"
+            (leaf.path, leaf.index, leaf.region, leaf.image_steps),
+            timeout_seconds,
+            what=f"page {leaf.page} of {leaf.book or leaf.path}",
         )
         page = PageReading.from_json(answer.value)
         page.model, page.language = self.model(language), language
@@ -54,7 +57,7 @@ class TextLayerProvider:
 
 
 class Engine:
-    """The child's side: (path, index, region) -> JSON of a PageReading without model."""
+    """The child's side: (path, index, region, image steps) -> JSON of a PageReading without model."""
 
     def __init__(self) -> None:
         from providers import pages
@@ -62,6 +65,7 @@ class Engine:
         pages.mupdf_library()
         self._pages = pages
 
-    def __call__(self, task: tuple[str, int, str]) -> bytes:
-        path, index, region = task
-        return self._pages.text_layer_reading(path, index, region).to_json()
+    def __call__(self, task: tuple[str, int, str, str]) -> bytes:
+        path, index, region, steps = task
+        reading = self._pages.text_layer_reading(path, index, region)
+        return turn_words(reading, ImageSteps.from_json(steps).orientation).to_json()

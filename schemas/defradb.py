@@ -8,7 +8,6 @@ internal numbers of two digits (`sdl.RESERVED`).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import uuid
@@ -16,9 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from schemas.defradb_api import API, CONFLICT_TRIES, SAME_ID, DefraApi, Exists
 from schemas.documents import TYPES, Document, Lease
 from schemas.errors import DocumentRefused, RevReused, StoreRefused, StoreUnavailable
 from schemas.guard import (
+    INT_MAX,
     checked,
     difference,
     distinct,
@@ -33,22 +34,29 @@ from schemas.guard import (
     where_of,
 )
 from schemas.history import COMMIT_FIELDS, DOCUMENT, rebuild
-from schemas.http import AnswerLost, HttpClient, NotSent, Reply
-from schemas.sdl import IDENTITY, MOST_TYPES, RESERVED, SCALARS, indexes, python_types, reserved_sdl, rev_fields, sdl
+from schemas.http import AnswerLost, HttpClient, NotSent
+from schemas.sdl import (
+    IDENTITY,
+    INCARNATION,
+    MOST_TYPES,
+    RESERVED,
+    SCALARS,
+    indexes,
+    python_types,
+    reserved_sdl,
+    rev_fields,
+    sdl,
+    stored_types,
+)
 from schemas.store import Saved, Update, Version, Written, revision
 
 D = TypeVar("D", bound=Document)
 
-API = "/api/v0"
 DOCUMENTS_PER_REQUEST = 12
 """Batches are quadratic in the server: 716 documents/s by 10 a request, 239 by 100, 45 by 400. Of page updates with
 read-back 12 cost the two processes together the least; 25 cost 8 % more."""
 KEYS_PER_QUERY = 100
 """`_in` with 500 keys takes over a second."""
-CONFLICT_TRIES = 12
-"""With 8 writers on one document 3 of 4 commits conflict; 3 tries were not enough, 8 were."""
-PANIC_TRIES = 3
-"""A panic is nearly always the query's fault, so it ends soon."""
 ROUNDS = 12
 """Times that an update starts over because another save of the same operation came between."""
 LATEST = "cid height links{name} signature{type identity}"
@@ -56,21 +64,6 @@ LATEST = "cid height links{name} signature{type identity}"
 query is the whole history, 25 documents of height 8 take 250 ms by it and 50 ms by `latestCommits`."""
 
 FIRST = ("already exists", "duplicate field", "mutating an existing field")
-CONFLICTS = ("transaction conflict", "Trying to commit a discarded txn", "invalid transaction id")
-EXISTS = ("a document with the given ID already exists", "violates unique index")
-UNAVAILABLE = ("no space left on device", "context canceled", "context deadline exceeded", "DB Closed")
-
-
-class _Conflict(Exception):
-    """Another transaction was first; nothing was committed."""
-
-
-class _Panic(Exception):
-    """Status 500 with an empty body: the server recovered from a panic, nothing was committed."""
-
-
-class _Exists(StoreRefused):
-    """A create met a document with this key or content."""
 
 
 @dataclass(slots=True)
@@ -106,6 +99,7 @@ class DefraStore:
     def __init__(self, url: str, *, http: HttpClient | None = None, types: Sequence[type[Document]] = TYPES) -> None:
         self.url = url.rstrip("/")
         self._http = http or HttpClient(self.url, connect_seconds=5.0, read_seconds=60.0, on_connect=self._recognise)
+        self._api = DefraApi(self.url, self._http)
         self._identity: str | None = None
         self._types = tuple(types)
         self._random = random.Random()  # noqa: S311 (jitter)
@@ -133,10 +127,10 @@ class DefraStore:
             if not steps:
                 break
             if attempt:
-                await self._pause(attempt)
+                await self._api.pause(attempt)
             for method, path, body in steps:
                 try:
-                    await self._admin(method, path, body)
+                    await self._api.admin(method, path, body)
                 except StoreRefused as error:
                     # Somebody else may have been first ("already exists", "duplicate field"): what is there decides.
                     if attempt + 1 == CONFLICT_TRIES or not any(text in str(error) for text in FIRST):
@@ -156,11 +150,11 @@ class DefraStore:
         name = IDENTITY.lower()
         for value in (None, uuid.uuid4().hex):
             if value is not None:
-                await self._graphql(
+                await self._api.graphql(
                     f"mutation($i:[{IDENTITY}MutationInputArg!]!){{c:create_{IDENTITY}(input:$i){{_docID}}}}",
                     {"i": [{name: value}]},
                 )
-            rows = (await self._graphql(f"query{{r:{IDENTITY}{{{name}}}}}", {}))["r"]
+            rows = (await self._api.graphql(f"query{{r:{IDENTITY}{{{name}}}}}", {}))["r"]
             if rows:
                 # Two that began at once gave it two names: both take the lower one.
                 return min(str(row[name]) for row in rows)
@@ -188,7 +182,7 @@ class DefraStore:
     async def _collections(self) -> dict[str, dict[str, Any]]:
         """Active types: {"fields": {name: kind number}, "indexes": {(field, unique)}}."""
         found: dict[str, dict[str, Any]] = {}
-        for entry in await self._admin("GET", "/collections") or []:
+        for entry in await self._api.admin("GET", "/collections") or []:
             version, schema = entry["version"], entry["schema"]
             if version.get("IsActive", True):
                 found[version["Name"]] = {
@@ -217,7 +211,7 @@ class DefraStore:
             raise StoreRefused(f"{self.url} would hold more than {MOST_TYPES} types; DefraDB 0.19 would mix up fields.")
         steps: list[tuple[str, str, Any]] = []
         for kind in self._types:
-            name, wanted = kind.__name__, python_types(kind)
+            name, wanted = kind.__name__, stored_types(kind)
             stored = found.get(name)
             if stored is None:
                 steps.append(("POST", "/schema", sdl(kind)))
@@ -254,7 +248,7 @@ class DefraStore:
         if not revs:
             return
         name = kind.__name__
-        data = await self._graphql(
+        data = await self._api.graphql(
             f"query($f:{name}FilterArg){{r:{name}(filter:$f){{_docID key {' '.join(revs)}}}}}",
             # Not `_or` over `_eq: null`: `_or` loses rows.
             {"f": {"_not": {"_and": [{rev: {"_ge": 0}} for rev in revs]}}},
@@ -272,7 +266,7 @@ class DefraStore:
         """Read one document: the health check of the server looks at nothing. Raises StoreUnavailable."""
         name = self._types[0].__name__
         try:
-            await self._graphql(f"query{{r:{name}(limit:1){{key}}}}", {})
+            await self._api.graphql(f"query{{r:{name}(limit:1){{key}}}}", {})
         except StoreRefused as error:
             raise StoreUnavailable(f"{self.url} does not know {name} yet: {error.message}") from error
 
@@ -344,7 +338,9 @@ class DefraStore:
         existing: dict[str, Mapping[str, Any]],
         refused: dict[str, Exception],
     ) -> None:
-        """Create what does not exist; what exists is read into `existing`. Halves a request that is refused."""
+        """Create what does not exist; what exists is read into `existing`. Halves a request that is refused.
+
+        What was deleted is created under another name of DefraDB's (`sdl.INCARNATION`)."""
         name = kind.__name__
         query = (
             f"mutation($i:[{name}MutationInputArg!]){{"
@@ -352,14 +348,19 @@ class DefraStore:
         )
         while rows:
             try:
-                data = await self._graphql(query, {"i": list(rows)})
-            except _Exists as error:
+                data = await self._api.graphql(query, {"i": list(rows)})
+            except Exists as error:
                 # All or nothing: it names one, so all are looked up; then the rest is created.
                 found = await self._rows(kind, [row["key"] for row in rows], names)
                 existing.update(found)
                 rest = [row for row in rows if row["key"] not in found]
                 if len(rest) < len(rows):
                     rows = rest
+                    continue
+                if SAME_ID in str(error) and not any(INCARNATION in row for row in rows):
+                    # Of a deleted document: its name is used up, so this one gets another. The unique index on `key`
+                    # still lets only one of several writers in.
+                    rows = [{**row, INCARNATION: self._random.randrange(1, INT_MAX)} for row in rows]
                     continue
                 problem: StoreRefused = error
             except StoreRefused as error:
@@ -412,7 +413,7 @@ class DefraStore:
         pending = list(chunk)
         for attempt in range(ROUNDS):
             if attempt:
-                await self._pause(attempt)
+                await self._api.pause(attempt)
             rows = await self._rows(kind, [update.key for update, _ in pending], names)
             parts: list[_Part] = []
             look: dict[str, Update] = {}
@@ -453,7 +454,7 @@ class DefraStore:
         doc_ids = list(look)
         arguments = "".join(f",$d{number}:ID!" for number in range(len(doc_ids)))
         commits = " ".join(f"c{number}:latestCommits(docID:$d{number}){{{LATEST}}}" for number in range(len(doc_ids)))
-        data = await self._graphql(
+        data = await self._api.graphql(
             f"query($d:[String!]{arguments}){{r:{name}(docID:$d){{_docID {rev_name} {id_name}}} {commits}}}",
             {"d": doc_ids, **{f"d{number}": doc_id for number, doc_id in enumerate(doc_ids)}},
         )
@@ -473,7 +474,7 @@ class DefraStore:
         """The newest commit that wrote the field: the latest one, unless another operation came after."""
         cid = newest(latest, field_name)
         if not cid:
-            data = await self._graphql(
+            data = await self._api.graphql(
                 f'query($d:ID){{r:commits(docID:$d,fieldName:"{DOCUMENT}"){{{LATEST}}}}}', {"d": doc_id}
             )
             cid = newest(data["r"], field_name)
@@ -519,7 +520,23 @@ class DefraStore:
             arguments.append(f"$d{number}:[ID!],$f{number}:{name}FilterArg,$i{number}:{name}MutationInputArg")
             fields.append(f"u{number}:update_{name}(docID:$d{number},filter:$f{number},input:$i{number}){{_docID}}")
             variables |= {f"d{number}": part.doc_ids, f"f{number}": part.where, f"i{number}": part.values}
-        return await self._graphql(f"mutation({','.join(arguments)}){{{' '.join(fields)}}}", variables)
+        return await self._api.graphql(f"mutation({','.join(arguments)}){{{' '.join(fields)}}}", variables)
+
+    async def delete(self, kind: type[Document], keys: Sequence[str]) -> int:
+        """Delete documents by key; those that do not exist are none. Returns how many there were.
+
+        DefraDB adds a commit that says "deleted"; the values stay in the commits before it. Raises StoreUnavailable."""
+        name = kind.__name__
+        count = 0
+        for chunk in _chunks(list(dict.fromkeys(keys)), DOCUMENTS_PER_REQUEST):
+            rows = await self._rows(kind, chunk, ["key"])
+            if not rows:
+                continue
+            doc_ids = [row["_docID"] for row in rows.values()]
+            guard_selection(doc_ids, None)
+            await self._api.graphql(f"mutation($d:[ID!]){{r:delete_{name}(docID:$d){{_docID}}}}", {"d": doc_ids})
+            count += len(rows)
+        return count
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
@@ -544,7 +561,7 @@ class DefraStore:
         for filter_ in filters(kind, where):
             name = kind.__name__
             argument, use = (f"($f:{name}FilterArg)", "(filter:$f)") if filter_ else ("", "")
-            data = await self._graphql(
+            data = await self._api.graphql(
                 f"query{argument}{{r:{name}{use}{{{' '.join(names)}}}}}", {"f": filter_} if filter_ else {}
             )
             found |= {row["key"]: _document(kind, row) for row in data["r"]}
@@ -555,15 +572,18 @@ class DefraStore:
         rows = await self._rows(kind, [key], ["key"])
         if key not in rows:
             return []
-        data = await self._graphql(
+        data = await self._api.graphql(
             f"query($d:ID){{r:commits(docID:$d){{{COMMIT_FIELDS}}}}}", {"d": rows[key]["_docID"]}
         )
-        return rebuild(data["r"])
+        return rebuild(
+            {**commit, "links": [link for link in commit["links"] if link["name"] != INCARNATION]}
+            for commit in data["r"]
+        )
 
     async def _rows(self, kind: type[Document], keys: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """At most KEYS_PER_QUERY raw rows by key, with _docID."""
         name = kind.__name__
-        data = await self._graphql(
+        data = await self._api.graphql(
             f"query($f:{name}FilterArg){{r:{name}(filter:$f){{_docID {' '.join(dict.fromkeys(['key', *names]))}}}}}",
             {"f": {"key": {"_in": list(keys)}}},
         )
@@ -600,106 +620,6 @@ class DefraStore:
         where = {"run_id": {"_eq": run_id}, "epoch": {"_eq": epoch}}
         values = {"workflow_id": None, "first_run_id": None, "run_id": None}
         await self._mutate(Lease, [_Part(book_key, [row["_docID"]], where, values)])
-
-    # --- requests --------------------------------------------------------------------------------------------------
-
-    async def _graphql(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """One request; conflicts and panics are tried again (neither committed anything).
-
-        Raises:
-            StoreUnavailable: no connection, a lost answer, conflicts without end, a server in trouble.
-            StoreRefused: the query or a value; `_Exists` where a document is there already.
-        """
-        conflicts = panics = 0
-        while True:
-            try:
-                return self._answer(
-                    await self._send("POST", f"{API}/graphql", {"query": query, "variables": variables})
-                )
-            except _Conflict as error:
-                conflicts += 1
-                if conflicts >= CONFLICT_TRIES:
-                    message = f"{self.url}: {conflicts} transaction conflicts in a row: {error}"
-                    raise StoreUnavailable(message) from error
-                await self._pause(conflicts)
-            except _Panic as error:
-                panics += 1
-                if panics >= PANIC_TRIES:
-                    raise StoreRefused(f"{self.url}: the server fails on this query: {query[:2000]}") from error
-                await self._pause(panics)
-
-    def _answer(self, reply: Reply) -> dict[str, Any]:
-        """`errors` before `data`: a conflict comes with status 200, errors and data that was not committed."""
-        body = self._body(reply)
-        if not isinstance(body, dict):
-            raise StoreUnavailable(f"{self.url}: not an answer of DefraDB: {reply.text[:500]!r}")
-        messages = [str(each.get("message", each)) for each in body.get("errors") or []]
-        if messages:
-            self._raise("; ".join(messages))
-        data = body.get("data")
-        if not isinstance(data, dict):
-            raise StoreUnavailable(f"{self.url}: an answer without data: {reply.text[:500]!r}")
-        return {name: value or [] for name, value in data.items()}
-
-    async def _admin(self, method: str, path: str, body: Any = None) -> Any:
-        """A request about types, tried again on conflicts. Raises as `_graphql`."""
-        for attempt in range(1, CONFLICT_TRIES + 1):
-            try:
-                return self._body(await self._send(method, API + path, body), empty=True)
-            except (_Conflict, _Panic) as error:
-                if attempt == CONFLICT_TRIES or (isinstance(error, _Panic) and attempt == PANIC_TRIES):
-                    raise StoreRefused(f"{self.url}: {method} {path} fails: {error}") from error
-                await self._pause(attempt)
-        raise AssertionError("unreachable")
-
-    async def _send(self, method: str, path: str, body: Any = None) -> Reply:
-        try:
-            if isinstance(body, str):
-                return await self._http.request(
-                    method, path, content=body.encode(), headers={"content-type": "text/plain"}
-                )
-            return await self._http.request(method, path, json_body=body)
-        except (NotSent, AnswerLost) as error:
-            raise StoreUnavailable(
-                f"The database does not answer: {error}.", "Start it, or check the address."
-            ) from error
-        except ValueError as error:
-            raise StoreRefused(f"A value cannot be sent to the database: {error}") from error
-
-    def _body(self, reply: Reply, empty: bool = False) -> Any:
-        """The JSON of an answer. An empty one is fine where `empty` and the status is 200.
-
-        Raises: _Panic, _Conflict, StoreUnavailable, StoreRefused."""
-        text = reply.body.strip()
-        if not text:
-            if reply.status == 500:
-                raise _Panic("status 500 with an empty body")
-            if reply.status == 200 and empty:
-                return None
-            raise StoreUnavailable(f"{self.url}: status {reply.status} with an empty body")
-        try:
-            body = reply.json()
-        except ValueError as error:
-            raise StoreUnavailable(f"{self.url}: status {reply.status}, no JSON: {reply.text[:500]!r}") from error
-        if reply.status == 200:
-            return body
-        message = str(body.get("error", body)) if isinstance(body, dict) else str(body)
-        if reply.status == 429 or reply.status > 500:
-            raise StoreUnavailable(f"{self.url}: status {reply.status}: {message[:500]}")
-        return self._raise(message)
-
-    def _raise(self, message: str) -> None:
-        if any(text in message for text in CONFLICTS):
-            raise _Conflict(message)
-        if any(text in message for text in EXISTS):
-            raise _Exists(message)
-        if any(text in message for text in UNAVAILABLE):
-            raise StoreUnavailable(f"{self.url}: {message[:500]}")
-        raise StoreRefused(f"The database refused: {message[:2000]}")
-
-    async def _pause(self, attempt: int) -> None:
-        """Jitter over a window that doubles from 10 ms to 0.64 s: two that met must not meet again."""
-        await asyncio.sleep(self._random.uniform(0.2, 1.0) * 0.01 * 2 ** min(attempt, 6))
 
 
 def guard_selection(doc_ids: Sequence[str] | None, where: Mapping[str, Any] | None) -> None:

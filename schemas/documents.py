@@ -53,6 +53,10 @@ class Book(Document):
     source_name: str | None = Field(None, description="File or folder name as given; no directory.")
     source_manifest: str | None = Field(None, description="Hash of the manifest artifact: the ordered source files.")
     page_count: int | None = Field(None, description="Number of leaves.")
+    barcode: str | None = Field(None, description="What the library calls the book, as the user gave it.")
+    choices: str | None = Field(
+        None, description="JSON: engine, languages and second opinion that were chosen for the book; the rest is default."
+    )
     title: str | None = Field(None, description="Title proper, from the title page.")
     subtitle: str | None = Field(None, description="Subtitle.")
     authors: list[str] | None = Field(None, description="Authors as printed, in order.")
@@ -120,6 +124,7 @@ class OcrResult(Document):
     language: str | None = Field(None, description="Languages asked for, as 'eng' or 'deu+eng'.")
     text: str | None = Field(None, description="The text, lines by newlines; '' for a page without any.")
     confidence: float | None = Field(None, description="Mean word confidence, 0..100.")
+    expected_cer: float | None = Field(None, description="Expected share of wrong characters in `text`, 0..1.")
     image_hash: str | None = Field(None, description="image_hash of the page that was read.")
     artifact: str | None = Field(None, description="Fingerprint of the artifact with words and boxes.")
     generation: int | None = Field(None, description="0, or the epoch of the job that read anew.")
@@ -180,10 +185,14 @@ class Chapter(Document):
     title: str | None = Field(None, description="Title; of a bucket its English name.")
     matter: str | None = Field(None, description="'front', 'body' or 'back'.")
     bucket: str | None = Field(
-        None, description="'' = a chapter; else the name of the bucket ('cover', 'front matter')."
+        None,
+        description="'' = a chapter; else the bucket: 'cover', 'front matter', 'contents', 'back matter'; 'text' where "
+        "a book has no heading.",
     )
     start_page: int | None = Field(None, description="Physical page on which it begins.")
-    start_line: int | None = Field(None, description="0-based line of the blended reading at which it begins there.")
+    start_line: int | None = Field(
+        None, description="0-based line of the blended reading at which it begins there; 0 = with the page."
+    )
     end_page: int | None = Field(None, description="Physical page on which it ends, its sub-chapters included.")
     end_line: int | None = Field(None, description="Line before which it ends there; null = the whole page is its own.")
     start_label: str | None = Field(None, description="Printed number of the first page.")
@@ -244,7 +253,9 @@ class Metric(Document):
     indexed: ClassVar = ("book_key", "op_id")
 
     book_key: str | None = Field(None, description="Key of the book.")
-    kind: str | None = Field(None, description="'attempt' (a provider was reached) or 'save' (documents written).")
+    kind: str | None = Field(
+        None, description="'attempt' (a provider was reached), 'save' (documents written) or 'load' (from a dump)."
+    )
     operation: str | None = Field(None, description="Operation.")
     provider: str | None = Field(None, description="Provider.")
     model: str | None = Field(None, description="Model as the provider reports it.")

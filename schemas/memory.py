@@ -165,6 +165,18 @@ class MemoryStore:
         await self._step("update:after")
         return [written[update.key] for update in updates]
 
+    async def delete(self, kind: type[Document], keys: Sequence[str]) -> int:
+        """As `Store.delete`."""
+        await self._step("delete")
+        rows = self._of(kind)
+        found = [key for key in dict.fromkeys(keys) if key in rows]
+        for key in found:
+            self.commits += 1
+            del rows[key]
+            del self._versions[self._doc_id(kind, key)]
+        await self._step("delete:after")
+        return len(found)
+
     async def get(self, kind: type[D], keys: Sequence[str], fields: Iterable[str] | None = None) -> dict[str, D]:
         """As `Store.get`."""
         await self._step("get")

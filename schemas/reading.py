@@ -68,6 +68,8 @@ class PageReading:
     model: str = ""
     """Model and version as the engine itself reports them ("tesseract 5.5.1 eng fast")."""
     language: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+    """What else was measured on the page, by name ("ink_outside": share of its print in no recognised line)."""
 
     @property
     def text(self) -> str:
@@ -108,6 +110,7 @@ class PageReading:
                 "width": self.width,
                 "height": self.height,
                 "lines": lines,
+                "figures": self.figures,
             }
         )
 
@@ -137,4 +140,5 @@ class PageReading:
             lines=lines,
             model=data["model"],
             language=data["language"],
+            figures=data.get("figures", {}),
         )

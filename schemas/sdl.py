@@ -56,7 +56,7 @@ class Index:
 
 @cache
 def python_types(kind: type[Document]) -> dict[str, Any]:
-    """Every field of the type in the database -> its Python type without `| None`.
+    """Every field of the type that documents have -> its Python type without `| None`.
 
     Raises TypeError where a class uses a type that has no counterpart."""
     found: dict[str, Any] = {name: _plain(info.annotation) for name, info in kind.model_fields.items()}
@@ -67,6 +67,19 @@ def python_types(kind: type[Document]) -> dict[str, Any]:
         if python_type not in SCALARS:
             raise TypeError(f"{kind.__name__}.{name}: {python_type} cannot be stored")
     return found
+
+
+INCARNATION = "incarnation"
+"""A field of every type that no document class has and no reader sees: null, or a random number in a document that was
+made under the key of a deleted one.
+
+DefraDB names a document by the hash of what it was created with, and a deleted one keeps its name for ever: the same
+content could never be created again. A book that is deleted and processed anew makes just that content."""
+
+
+def stored_types(kind: type[Document]) -> dict[str, Any]:
+    """Every field of the type as the database has it."""
+    return {**python_types(kind), INCARNATION: int}
 
 
 def rev_fields(kind: type[Document]) -> list[str]:
@@ -85,7 +98,7 @@ def sdl(kind: type[Document]) -> str:
     marks = {index.field: " @index(unique: true)" if index.unique else " @index" for index in indexes(kind)}
     lines = [
         f"  {name}: {SCALARS[python_type].name}{marks.get(name, '')}"
-        for name, python_type in python_types(kind).items()
+        for name, python_type in stored_types(kind).items()
     ]
     return "\n".join([f"type {kind.__name__} {{", *lines, "}"])
 

@@ -138,6 +138,14 @@ class Store(Protocol):
 
         A list or tuple as value means one of its items."""
 
+    async def delete(self, kind: type[Document], keys: Sequence[str]) -> int:
+        """Delete documents by key; those that do not exist are none. Returns how many there were.
+
+        What they said stays in the database's history, where nothing here finds it. A document may be created under the
+        same key again, with the same content too; its history begins anew.
+
+        Raises StoreUnavailable."""
+
     async def history(self, kind: type[Document], key: str) -> list[Version]:
         """All versions, oldest first."""
 

@@ -48,7 +48,9 @@ async def test_work_is_served_on_the_queue_of_each_provider_that_may_do_it(serve
 
 async def test_saves_and_the_jobs_own_activities_are_served_on_the_stores_queue(served: dict[str, set[str]]) -> None:
     wanted = {operation.save_activity for operation in OPERATIONS.values()}
-    assert wanted | {"resolve_job", "load_state", "renew_lease", "release_lease"} == served[STORE_QUEUE]
+    own = {"resolve_job", "load_state", "renew_lease", "release_lease", "record_corrections"}
+    own |= {"begin_deletion", "delete_documents", "delete_artifacts", "finish_deletion"}
+    assert wanted | own == served[STORE_QUEUE]
 
 
 def test_an_operations_fields_exist_on_the_documents_that_it_writes() -> None:
@@ -74,12 +76,19 @@ def test_a_job_may_say_that_it_takes_a_flag_from_the_database() -> None:
 
 
 def test_workflow_names_are_those_that_people_type() -> None:
-    assert list(JOBS) == ["ProcessPages", "RerunToc", "AddOcrSource", "RunOperations"]
+    assert list(JOBS) == [
+        *("ProcessPages", "RerunToc", "AddOcrSource", "RunOperations", "EditLeaves", "Correct", "BuildStructure"),
+        "DeleteBook",
+    ]
     assert {workflow.__name__ for workflow in WORKFLOWS} == {
         "ProcessPages",
         "RerunToc",
         "AddOcrSource",
         "RunOperations",
+        "EditLeaves",
+        "Correct",
+        "BuildStructure",
+        "DeleteBook",
         "PageRange",
     }
 

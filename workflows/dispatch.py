@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from activities.beat import HEARTBEAT_TIMEOUT_SECONDS
 from activities.contracts import Failure, SaveInput, SaveResult, UnitInput, WorkResult, WorkUnit
-from activities.operation import Operation
+from activities.operation import Operation, asked_generation
 from activities.state import JobState
 from providers.queues import STORE_QUEUE
 from schemas.pagespec import format_pages
@@ -58,7 +58,7 @@ class Dispatcher:
                     epoch=config.epoch,
                     manifest=config.manifest,
                     page_count=config.page_count,
-                    generation=config.generation,
+                    generation=asked_generation(config, unit.operation),
                     language=config.language,
                     choice=operation.choice(self.state),
                     page_timeout_seconds=policy.page_timeout_seconds,

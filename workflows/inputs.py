@@ -6,10 +6,12 @@ first workflow task for ever.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from activities.corrections import Said
+from providers.leaf_edits import LeafEdit
 from schemas.errors import BadInput
 
 
@@ -20,8 +22,37 @@ class JobInput(BaseModel):
 
     wait: bool = Field(False, description="Wait while another job holds the book, instead of being refused.")
 
+    def anew(self, operations: tuple[str, ...]) -> tuple[str, ...]:
+        """Which of the job's operations are to be done anew."""
+        return ()
 
-class ProcessPagesInput(JobInput):
+
+class RenewingInput(JobInput):
+    """Of a job that can be told to do things anew."""
+
+    fresh: bool = Field(False, description="Do everything anew once, although it is current.")
+    from_operation: str | None = Field(
+        None, description="Do this operation anew; what depends on it follows where it came out otherwise."
+    )
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.fresh and self.from_operation:
+            raise ValueError("give 'fresh' or 'from_operation', not both")
+        return self
+
+    def anew(self, operations: tuple[str, ...]) -> tuple[str, ...]:
+        """All of them, the one that is named, or none. Raises BadInput for one that is not among them."""
+        if self.from_operation is None:
+            return operations if self.fresh else ()
+        if self.from_operation not in operations:
+            raise BadInput(
+                f"The job has no operation {self.from_operation!r} to begin from.", f"It has: {', '.join(operations)}."
+            )
+        return (self.from_operation,)
+
+
+class ProcessPagesInput(RenewingInput):
     """Input of `ProcessPages`."""
 
     source: str | list[str] | None = Field(
@@ -33,18 +64,44 @@ class ProcessPagesInput(JobInput):
     )
     book_id: str | None = Field(None, description="Instead of a source: a book that is known.")
     pages: str | None = Field(None, description="Physical pages, as '1-20,35'; all by default.")
-    ocr: str = Field("auto", description="'auto', or the provider that shall read every page.")
+    ocr: str | None = Field(
+        None,
+        description="'auto', or the provider that shall read every page. By default 'auto'; of a known book, what was "
+        "chosen for it before, as with the next two.",
+    )
     second_opinion: str | None = Field(
-        None, description="Provider for pages of low confidence; '' for none; by default what is configured."
+        None, description="Provider for the pages with the most expected errors; '' for none; by default what is configured."
     )
     language: str | None = Field(None, description="Tesseract's names, joined by +: 'deu+eng'.")
-    fresh: bool = Field(False, description="Read everything anew once, published results notwithstanding.")
+    images: Literal["auto", "off"] | None = Field(
+        None,
+        description="'auto': pages are turned upright, straightened and cleaned at their edges for reading, where that is "
+        "sure to help; 'off': read as they are. By default 'auto'; of a known book, what was chosen for it before.",
+    )
+    stand_in: str | None = Field(
+        None, description="Provider that reads what is left to read, in place of the chosen one and for this job alone."
+    )
+    barcode: str | None = Field(None, description="What the library calls the book; commands find the book by it.")
+    spreads: Literal["auto", "never", "always"] = Field(
+        "auto", description="Of a source: whether scans of two pages become two leaves; 'auto' where that is sure."
+    )
+    rtl: bool = Field(False, description="Of two pages in one scan the right one comes first.")
 
     @model_validator(mode="after")
     def _one_source(self) -> ProcessPagesInput:
         if sum(value is not None for value in (self.source, self.manifest, self.book_id)) != 1:
             raise ValueError("give one of 'source', 'manifest' and 'book_id'")
         return self
+
+
+class EditLeavesInput(JobInput):
+    """Input of `EditLeaves`."""
+
+    book_id: str = Field(description="Key of a book that was imported before.")
+    edits: list[LeafEdit] = Field(min_length=1, description="What to do with its leaves, one after the other.")
+    of: str | None = Field(
+        None, description="Fingerprint of the manifest that is edited; refused where the book has another by now."
+    )
 
 
 class RerunTocInput(JobInput):
@@ -63,13 +120,40 @@ class AddOcrSourceInput(JobInput):
     blend: bool = Field(True, description="Blend the new readings in, and what follows from it; or only read.")
 
 
-class RunOperationsInput(JobInput):
+class RunOperationsInput(RenewingInput):
     """Input of `RunOperations`."""
 
     book_id: str = Field(description="Key of a book that was read before.")
     operations: list[str] = Field(min_length=1, description="Names of operations, in any order.")
     pages: str | None = Field(None, description="Physical pages, as '1-20,35'; all by default.")
-    fresh: bool = Field(False, description="Do them anew, although they are current.")
+
+
+class BuildStructureInput(RenewingInput):
+    """Input of `BuildStructure`."""
+
+    book_id: str = Field(description="Key of a book that was read before.")
+
+
+class CorrectInput(JobInput):
+    """Input of `Correct`."""
+
+    book_id: str = Field(description="Key of a book that was read before.")
+    who: str = Field(min_length=1, max_length=100, description="Who says so.")
+    corrections: list[Said] = Field(
+        min_length=1,
+        max_length=200,
+        exclude=True,  # what the other activities are given needs no texts
+        description="What is right, each: page, field, value (or artifact), why; or page, field, revert.",
+    )
+
+
+class DeleteBookInput(JobInput):
+    """Input of `DeleteBook`."""
+
+    book_id: str = Field(description="Key of the book that is deleted.")
+    keep_artifacts: bool = Field(
+        False, description="Leave the results of engines and the source files in the artifact store."
+    )
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -152,6 +152,7 @@ class Job:
             raise as_application_error(error) from None
         try:
             self.operations = self.compose(job)
+            self._anew(job)
         except BadInput as error:
             raise as_application_error(error) from None
         task = asyncio.ensure_future(self._run(job))
@@ -169,6 +170,15 @@ class Job:
         """The operations for this input: those of the class, unless a job leaves some out."""
         return self.operations
 
+    def _anew(self, job: JobInput) -> tuple[str, ...]:
+        """Operations that this input wants done anew. Raises BadInput for one that the job does not have."""
+        names = tuple(operation.name for operation in self.operations)
+        return names if self.anew else job.anew(names)
+
+    async def prepare(self, job: Any, config: JobConfig) -> JobConfig:
+        """What a job does before its operations, while it holds the book; may decide on the pages anew."""
+        return config
+
     def check(self, state: JobState) -> None:
         """Whether what the job takes from the database is there. Raises BadInput."""
 
@@ -181,6 +191,7 @@ class Job:
             raise asyncio.CancelledError
         self.config = config
         try:
+            self.config = config = await self.prepare(job, config)
             result = await self._process(config)
         except (Exception, asyncio.CancelledError):
             workflow.upsert_search_attributes([STATE.value_set("cancelled" if self.cancelling else "failed")])
@@ -195,7 +206,8 @@ class Job:
             "resolve_job",
             ResolveInput(
                 job=type(self).__name__,
-                input=job.model_dump(exclude_none=True) | ({"fresh": True} if self.anew else {}),
+                input=job.model_dump(exclude_none=True),
+                anew=self._anew(job),
                 workflow_id=info.workflow_id,
                 first_run_id=info.first_execution_run_id,
                 run_id=info.run_id,

@@ -10,16 +10,20 @@ from temporalio import activity
 
 from activities.blend.operation import BLEND, blend_inputs
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
+from activities.corrections import TEXT, Corrections, read_corrections, text_of
 from activities.operation import stored_generation
 from activities.save import Loaded, save, update_pages
 from activities.services import Services
 from activities.work import Item, Produced, work
 from providers.artifacts import Request
-from providers.vote import REVISION, agreement, blend
-from schemas.documents import Document, OcrResult, Page
+from providers.lexicon import MODEL as LEXICON
+from providers.lexicon import Lexicon, book_words
+from providers.vote import CORRECTION, REVISION, agreement, blend, corrected
+from schemas.documents import Correction, Document, OcrResult, Page
 from schemas.errors import ArtifactMissing
+from schemas.pagespec import parse_pages
 from schemas.reading import PageReading
-from schemas.store import Written
+from schemas.store import Written, digest
 
 
 class BlendActivities:
@@ -36,17 +40,36 @@ class BlendActivities:
             documents = await self.services.pages(job.book_id, job.unit.pages, job.unit.leaves)
             keys = [key for document in documents.values() for key in document.ocr_results or ()]
             results = await self.services.store.get(OcrResult, keys, ["provider", "artifact"])
-            return [self._item(job, page, document, results) for page, document in documents.items()]
+            corrections = await read_corrections(self.services.store, job.book_id)
+            several = any(len(document.ocr_results or ()) > 1 for document in documents.values())
+            words = await self._book_words(job) if several else frozenset()
+            return [
+                self._item(job, page, document, results, corrections, words) for page, document in documents.items()
+            ]
 
         return await work(self.services, job, items)
 
-    def _item(self, job: UnitInput, page: int, document: Page, results: Mapping[str, OcrResult]) -> Item:
+    def _item(
+        self,
+        job: UnitInput,
+        page: int,
+        document: Page,
+        results: Mapping[str, OcrResult],
+        corrections: Corrections,
+        words: frozenset[str],
+    ) -> Item:
         generation = stored_generation(document, BLEND.name, job.generation)
         artifacts = tuple(str(results[key].artifact) for key in document.ocr_results or () if key in results)
+        said = corrections.of(document.key, TEXT)
+        # A page that was read once passes as it is, and is asked for before its range is read.
+        words = words if len(artifacts) > 1 else frozenset()
 
         async def call() -> Produced:
             readings = await asyncio.gather(*(asyncio.to_thread(self._reading, artifact) for artifact in artifacts))
-            blended = await asyncio.to_thread(blend, readings)
+            if said is None:
+                blended = await asyncio.to_thread(_blended, readings, words)
+            else:
+                blended = await self._corrected(document.key, said, readings, words)
             return Produced(blended.to_json(), model=f"vote/{REVISION}")
 
         return Item(
@@ -55,13 +78,43 @@ class BlendActivities:
                 operation=BLEND.name,
                 provider=job.unit.provider,
                 model=f"vote/{REVISION}",
-                parameters={},
-                inputs=artifacts,
+                parameters={"lexicon": LEXICON, **({"corrected_by": said.who} if said is not None else {})},
+                inputs=(*artifacts, *_digest(words), *([text_of(said)] if said is not None else [])),
                 generation=generation,
             ),
-            inputs=blend_inputs(document.ocr_results, job.choice, generation),
+            inputs=blend_inputs(
+                document.ocr_results, job.choice, generation, corrections.digest_of(document.key, [TEXT])
+            ),
             call=call,
+            earlier=str(document.flag(BLEND.name, "artifact") or ""),
         )
+
+    async def _corrected(
+        self, key: str, said: Correction, readings: Sequence[PageReading], words: frozenset[str]
+    ) -> PageReading:
+        """The text that a person gave, over what the engines read of the page, if they did."""
+        body = await asyncio.to_thread(self.services.artifacts.get, text_of(said))
+        if body is None:
+            raise ArtifactMissing(
+                f"The corrected text of {key} is not in the artifact store.", "Correct the page again, or revert it."
+            )
+        page = (await self.services.store.get(Page, [key], ["width", "height"]))[key]
+        # A single reading keeps its engine's name: what stood in place of a corrected word was said by that one.
+        base = readings[0] if len(readings) == 1 else None
+        if len(readings) > 1:
+            base = await asyncio.to_thread(_blended, readings, words)
+        return await asyncio.to_thread(
+            corrected, body.decode(), said.who or "", base, page.width or 0.0, page.height or 0.0
+        )
+
+    async def _book_words(self, job: UnitInput) -> frozenset[str]:
+        """Words of the first readings of the range. All of them are settled when a page has a second one, so that the same
+        range gives the same words whatever was read first."""
+        pages = set(parse_pages(job.unit.scope))
+        documents = await self.services.book_pages(job.book_id)
+        keys = [page.ocr_results[0] for at, page in documents.items() if at in pages and page.ocr_results]
+        results = await self.services.store.get(OcrResult, keys, ["text"])
+        return await asyncio.to_thread(book_words, [result.text or "" for result in results.values()])
 
     def _reading(self, artifact: str) -> PageReading:
         body = self.services.artifacts.get(artifact)
@@ -78,14 +131,24 @@ class BlendActivities:
 
         def fields(item: Loaded) -> Mapping[str, Any]:
             reading = PageReading.from_json(item.body)
-            share = agreement(reading)
+            by_hand = reading.provider == CORRECTION
+            share = None if by_hand else agreement(reading)
             return {
                 "text": reading.text,
                 "confidence": None if reading.confidence is None else round(reading.confidence, 1),
                 "agreement": None if share is None else round(share, 4),
+                "expected_cer": 0.0 if by_hand else reading.figures.get("expected_cer"),
             }
 
         async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
             return await update_pages(self.services, job, items, fields)
 
         return await save(self.services, job, write, Page)
+
+
+def _blended(readings: Sequence[PageReading], words: frozenset[str]) -> PageReading:
+    return blend(readings, Lexicon(readings[0].language if readings else "", words))
+
+
+def _digest(words: frozenset[str]) -> tuple[str, ...]:
+    return (digest(sorted(words)),) if words else ()

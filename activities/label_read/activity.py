@@ -60,6 +60,7 @@ class LabelReadActivities:
             ),
             inputs=label_read_inputs(blended or None, job.choice, generation),
             call=call,
+            earlier=str(document.flag(LABEL_READ.name, "artifact") or ""),
         )
 
     @activity.defn(name=LABEL_READ.save_activity)

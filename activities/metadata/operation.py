@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from activities.contracts import BOOK_ITEM
+from activities.corrections import BOOK_FIELDS, types_said, with_corrections
 from activities.operation import BookOperation, Records, current, generation
 from activities.state import JobState
 from schemas.documents import Book, Document
@@ -21,9 +22,22 @@ def texts_of(pages: Mapping[int, Document], wanted: Iterable[int]) -> list[list[
     return texts
 
 
-def metadata_inputs(pages: Mapping[int, Document], wanted: Iterable[int], choice: str, generation: int) -> str:
-    """The texts of the pages that are looked at."""
-    return digest([texts_of(pages, wanted), choice, generation])[:16]
+def each_type(types: Mapping[int, str]) -> list[str]:
+    """What people say that pages are, as inputs: page and type."""
+    return [f"{page}:{kind}" for page, kind in sorted(types.items())]
+
+
+def metadata_inputs(
+    pages: Mapping[int, Document],
+    wanted: Iterable[int],
+    choice: str,
+    generation: int,
+    correction: str,
+    types: Mapping[int, str],
+) -> str:
+    """The texts of the pages that are looked at, and what people say of the book and that these pages are."""
+    inputs = [texts_of(pages, wanted), choice, generation]
+    return digest(with_corrections(inputs, correction, *each_type(types)))[:16]
 
 
 class ExtractMetadata(BookOperation):
@@ -35,15 +49,23 @@ class ExtractMetadata(BookOperation):
     work_activity = "extract_metadata"
     save_activity = "save_metadata"
     title = "title, authors, publisher, year, ISBN"
+    kinds = ("title_page", "copyright")
 
     def reads(self, state: JobState) -> tuple[int, ...]:
         """The first pages in book order: title and copyright page lie there, and the choice must not depend on
         which pages happened to be read first."""
-        return state.pages[: state.config.metadata_pages]
+        return self.first_pages(state, state.config.metadata_pages)
 
     def load(self, state: JobState, records: Records) -> None:
+        self.note_said(state, records)
+        wanted = self.reads(state)
         inputs = metadata_inputs(
-            records.pages, self.reads(state), self.choice(state), generation(records.book, self.name, state)
+            records.pages,
+            wanted,
+            self.choice(state),
+            generation(records.book, self.name, state),
+            records.corrections.digest_of(state.config.book_id, BOOK_FIELDS),
+            types_said(records.corrections, records.pages, wanted),
         )
         if current(records.book, self.name, inputs):
             state.of(self.name).complete.add(BOOK_ITEM)

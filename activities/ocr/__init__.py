@@ -1,1 +1,1 @@
-"""ocr: one OcrResult per leaf and provider; pages of low confidence get a second opinion."""
+"""ocr: one OcrResult per leaf and provider; the pages with the most expected errors get a second opinion."""

@@ -14,7 +14,10 @@ from activities.save import RESULT, Loaded, save, update_pages
 from activities.services import Services
 from activities.work import Item, Produced, work
 from providers.artifacts import Request
+from providers.image_steps import ImageSteps
+from providers.lexicon import Lexicon
 from providers.source import Manifest
+from providers.vote import expected_cer
 from schemas.documents import Document, OcrResult, Page
 from schemas.errors import ArtifactMissing
 from schemas.keys import ocr_result_key
@@ -23,6 +26,11 @@ from schemas.store import Written, op_id
 
 STEPS = {"": RESULT, SECOND: 2, ADDED: 3}
 """Step of a save by why the page was read."""
+
+ADDED_FLAGS = ("complete", "error")
+"""What an added reading says of a page: no more, so that the page's flag still tells how it was first read."""
+KNOWN_FLAGS = ("complete", "inputs", "generation", "error")
+"""What is said of a page whose reading is the one that it had; the artifact is that of the last one saved."""
 
 
 class OcrActivities:
@@ -49,7 +57,13 @@ class OcrActivities:
         leaf = self.services.leaf(manifest, job.book_id, page, document)
         generation = stored_generation(document, OCR.name, job.generation)
 
+        model = provider.model(job.language)
+        steps = ImageSteps.from_json(document.image_steps)
+        effect = steps.effect()
+
         async def call() -> Produced:
+            if steps.blank:
+                return Produced(_nothing(document, provider.name, model, job.language).to_json(), model=model)
             reading = await provider.read(leaf, job.language, job.page_timeout_seconds)
             return Produced(reading.page.to_json(), model=reading.page.model, cost_usd=reading.cost_usd)
 
@@ -58,12 +72,16 @@ class OcrActivities:
             request=Request(
                 operation=OCR.name,
                 provider=provider.name,
-                model=provider.model(job.language),
-                parameters={**provider.parameters(), "language": job.language},
+                model=model,
+                parameters={
+                    **provider.parameters(),
+                    "language": job.language,
+                    **({"image_steps": effect} if effect else {}),
+                },
                 inputs=(document.image_hash or "",),
                 generation=generation,
             ),
-            inputs=ocr_inputs(document.image_hash, job.choice, generation),
+            inputs=ocr_inputs(document.image_hash, job.choice, generation, effect),
             call=call,
             figures=_figures,
         )
@@ -77,21 +95,33 @@ class OcrActivities:
         async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
             pages = await self.services.store.get(Page, [item.key for item in items], ["image_hash", "ocr_results"])
             results = {item.key: _result(job, item, pages[item.key], step) for item in items if item.key in pages}
-            created = await self.services.store.create(OcrResult, list(results.values()))
-            marks = {result.key: str(result.op_id) for result in results.values()}
+            # A reading that the page has already: planned again for its flag alone, beside others that may have been
+            # added since.
+            known = {key for key, result in results.items() if result.key in (pages[key].ocr_results or [])}
+            new = [result for key, result in results.items() if key not in known]
+            created = await self.services.store.create(OcrResult, new)
+            marks = {result.key: str(result.op_id) for result in new}
 
             def fields(item: Loaded) -> Mapping[str, Any]:
-                known = (pages[item.key].ocr_results or []) if added and item.key in pages else []
-                new = results[item.key].key if item.key in results else ""
+                if item.key in known:
+                    return {}
+                others = (pages[item.key].ocr_results or []) if added and item.key in pages else []
                 # One reading of each provider: a newer one takes the place of its elder.
                 mine = f"/ocr/{job.unit.provider}/"
-                return {"ocr_results": [*(key for key in known if mine not in key), new]}
+                result = results[item.key].key if item.key in results else ""
+                return {"ocr_results": [*(key for key in others if mine not in key), result]}
 
-            return [(OcrResult, done, marks[done.key]) for done in created] + await update_pages(
-                self.services, job, items, fields, step, ("complete", "error") if job.unit.variant == ADDED else None
-            )
+            flags = ADDED_FLAGS if job.unit.variant == ADDED else None
+            first = [item for item in items if item.key not in known]
+            again = [item for item in items if item.key in known]
+            return [
+                *((OcrResult, done, marks[done.key]) for done in created),
+                *await update_pages(self.services, job, first, fields, step, flags),
+                *await update_pages(self.services, job, again, fields, step, flags or KNOWN_FLAGS),
+            ]
 
-        return await save(self.services, job, write, Page)
+        # Where a further reading fails, the page keeps what it has: the job's result names it, the page did not fail.
+        return await save(self.services, job, write, None if added else Page)
 
 
 def _result(job: SaveInput, item: Loaded, page: Page, step: int) -> OcrResult:
@@ -106,6 +136,7 @@ def _result(job: SaveInput, item: Loaded, page: Page, step: int) -> OcrResult:
         language=reading.language,
         text=reading.text,
         confidence=None if confidence is None else round(confidence, 1),
+        expected_cer=_number(item.outcome.figures.get("expected_cer")),
         image_hash=page.image_hash,
         artifact=item.outcome.artifact,
         generation=item.outcome.generation,
@@ -113,6 +144,16 @@ def _result(job: SaveInput, item: Loaded, page: Page, step: int) -> OcrResult:
     )
 
 
+def _nothing(page: Page, provider: str, model: str, language: str) -> PageReading:
+    """The reading of a blank page, for which no engine is asked."""
+    return PageReading(provider, page.width or 0.0, page.height or 0.0, model=model, language=language)
+
+
 def _figures(body: bytes) -> dict[str, float | int | str | bool]:
-    confidence = PageReading.from_json(body).confidence
-    return {} if confidence is None else {"confidence": round(confidence, 1)}
+    """What the choice of pages for a second opinion goes by."""
+    reading = PageReading.from_json(body)
+    return {"expected_cer": expected_cer(reading, Lexicon(reading.language))}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

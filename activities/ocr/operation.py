@@ -1,8 +1,8 @@
 """Plan of `ocr`.
 
-'auto' takes the text layer where `extract` found it good, else the image engine. A page that the image engine read
-with low confidence waits until the range's first readings are all there; then the worst of them, up to the share,
-are read again by the second provider. Only then is `ocr` complete for them, so that blend runs once.
+'auto' takes the text layer where `extract` found it good, else the image engine. A page in whose
+first reading many errors are expected waits until the range's first readings are all there; then the worst of them, up
+to the share, are read again by the second provider. Only then is `ocr` complete for them, so that blend runs once.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from activities.contracts import JobConfig, UnitResult, WorkUnit
 from activities.extract.operation import TEXT_LAYER
 from activities.operation import PageOperation, Records, current, generation
 from activities.state import JobState
+from providers.image_steps import effect
 from schemas.documents import OcrResult, Page
-from schemas.pagespec import parse_pages
+from schemas.pagespec import format_pages, parse_pages
 from schemas.store import digest
 
 SECOND = "second"
@@ -27,8 +28,12 @@ READ = "read"
 """Section: pages whose first reading is saved but which may get a second one."""
 SECOND_DONE = "second_done"
 """Section: pages whose second opinion is settled."""
-CONFIDENCE = "confidence"
-"""Section: confidences of the pages in READ, as "3:68.2 17:80.1"."""
+EXPECTED = "expected_cer"
+"""Section: expected error rates of the pages in READ, as "3:0.0412 17:0.2"."""
+
+FRONT_SHARE = 0.9
+"""Of the second opinions of a book, for the first of its ranges: a manual of 285 pages with ten pages of contents gets 12, and
+keeps one for the rest, whose running text the first engine reads well."""
 
 FIRST_PAGES = 3
 """Enough to keep two engine processes busy until their first result."""
@@ -41,9 +46,9 @@ def ocr_choice(config: JobConfig) -> str:
     return digest([config.ocr, config.image_ocr, config.second_opinion, config.language])[:16]
 
 
-def ocr_inputs(image_hash: str | None, choice: str, generation: int) -> str:
-    """The picture that is read, and the choice of engine and language."""
-    return digest([image_hash, choice, generation])[:16]
+def ocr_inputs(image_hash: str | None, choice: str, generation: int, steps: str = "") -> str:
+    """The picture that is read, the choice of engine and language, and the effect of the steps that prepare the picture."""
+    return digest([image_hash, choice, generation, *([steps] if steps else [])])[:16]
 
 
 class Ocr(PageOperation):
@@ -91,9 +96,9 @@ class Ocr(PageOperation):
             return []
         own.failed.update(result.failed)
         for page, outcome in result.done.items():
-            confidence = outcome.figures.get("confidence")
-            if self._doubtful(state.config, result.unit.provider, confidence):
-                self._wait(state, page, float(confidence or 0.0))
+            expected = outcome.figures.get("expected_cer")
+            if self._doubtful(state.config, result.unit.provider, expected):
+                self._wait(state, page, float(expected or 0.0))
             else:
                 own.complete.add(page)
         return self._second_opinions(state)
@@ -105,7 +110,13 @@ class Ocr(PageOperation):
             document = records.pages.get(page)
             if not isinstance(document, Page):
                 continue
-            inputs = ocr_inputs(document.image_hash, choice, generation(document, self.name, state))
+            if state.own and self.name not in state.own:
+                # A job that only takes readings takes those that there are, whoever was chosen to read.
+                if document.flag(self.name, "complete") and document.ocr_results:
+                    own.complete.add(page)
+                continue
+            steps = effect(document.image_steps)
+            inputs = ocr_inputs(document.image_hash, choice, generation(document, self.name, state), steps)
             if not current(document, self.name, inputs) or not document.ocr_results:
                 continue
             keys = document.ocr_results
@@ -113,14 +124,21 @@ class Ocr(PageOperation):
             if not isinstance(first, OcrResult):
                 # The job itself loads no results: it leaves the second opinions to the ranges.
                 own.complete.add(page)
-            elif self._doubtful(state.config, first.provider or "", first.confidence):
-                self._wait(state, page, first.confidence or 0.0)
+            elif self._doubtful(state.config, first.provider or "", first.expected_cer):
+                self._wait(state, page, first.expected_cer or 0.0)
                 if len(keys) > 1:
                     own.add_pages(SECOND_DONE, [page])
                     own.complete.add(page)
             else:
                 own.complete.add(page)
         self._second_opinions(state)
+
+    def forget_stale(self, state: JobState) -> None:
+        super().forget_stale(state)
+        own = state.of(self.name)
+        for name in (READ, SECOND_DONE):
+            # Of these the first reading is planned again, whatever is known of it.
+            own.section[name] = format_pages(page for page in own.pages(name) if not self.stale(state, page))
 
     def _batch(self, state: JobState, provider: str, pages: int) -> int:
         """Full batches in a long range; in a short one smaller ones, so that all processes end about together."""
@@ -129,25 +147,25 @@ class Ocr(PageOperation):
 
     def _provider_of(self, state: JobState, page: int) -> str:
         config = state.config
-        if config.ocr != "auto":
-            return config.ocr
+        if config.stand_in or config.ocr != "auto":
+            return config.stand_in or config.ocr
         return TEXT_LAYER_PROVIDER if page in state.of("extract").pages(TEXT_LAYER) else config.image_ocr
 
-    def _doubtful(self, config: JobConfig, provider: str, confidence: object) -> bool:
+    def _doubtful(self, config: JobConfig, provider: str, expected_cer: object) -> bool:
         return (
             config.ocr == "auto"
             and bool(config.second_opinion)
             and provider == config.image_ocr
-            and isinstance(confidence, float | int)
-            and confidence < config.second_opinion_below
+            and isinstance(expected_cer, float | int)
+            and expected_cer > config.second_opinion_above
         )
 
-    def _wait(self, state: JobState, page: int, confidence: float) -> None:
+    def _wait(self, state: JobState, page: int, expected_cer: float) -> None:
         own = state.of(self.name)
         own.add_pages(READ, [page])
-        known = _confidences(own.section.get(CONFIDENCE, ""))
-        known[page] = confidence
-        own.section[CONFIDENCE] = " ".join(f"{at}:{value:.1f}" for at, value in sorted(known.items()))
+        known = _by_page(own.section.get(EXPECTED, ""))
+        known[page] = expected_cer
+        own.section[EXPECTED] = " ".join(f"{at}:{value:g}" for at, value in sorted(known.items()))
 
     def _second_opinions(self, state: JobState) -> list[WorkUnit]:
         """Once all first readings of the range are settled: the worst pages, up to the share; the rest is complete.
@@ -157,9 +175,9 @@ class Ocr(PageOperation):
         read = own.pages(READ)
         if not read or any(not own.settled(page) and page not in read for page in state.pages):
             return []
-        allowed = _quota(state.pages, state.config.second_opinion_share)
-        confidences = _confidences(own.section.get(CONFIDENCE, ""))
-        worst = sorted(read, key=lambda page: (confidences.get(page, 0.0), page))[:allowed]
+        allowed = _quota(state.pages, state.config)
+        expected = _by_page(own.section.get(EXPECTED, ""))
+        worst = sorted(read, key=lambda page: (-expected.get(page, 0.0), page))[:allowed]
         done = own.pages(SECOND_DONE)
         own.complete.update(page for page in read if page not in worst and not own.settled(page))
         provider = state.config.second_opinion
@@ -200,17 +218,26 @@ class AddedOcr(Ocr):
                 state.of(self.name).complete.add(page)
 
 
-def _quota(pages: tuple[int, ...], share: float) -> int:
-    """How many of these pages may be read again, so that all ranges of a book together keep to the share.
+def _quota(pages: tuple[int, ...], config: JobConfig) -> int:
+    """How many pages of this range may be read again, so that all ranges of a book together keep to the share.
 
-    Counted over the physical positions: ceil(share * last) - ceil(share * (first - 1)), at least one in the range that
-    begins the book."""
-    if not pages or share <= 0:
-        return 0
-    return math.ceil(share * pages[-1]) - math.ceil(share * (pages[0] - 1))
+    Counted over the physical positions, so that it does not depend on what other ranges needed. The first pages of the
+    book get FRONT_SHARE of all: titles, imprint and contents stand there, set in ways that engines misread, and
+    everything else hangs on them."""
+    share, count = config.second_opinion_share, config.page_count
+    front = min(config.first_range_pages, count)
+    in_front = max(FRONT_SHARE, front / count) if count else 1.0
+
+    def until(page: int) -> int:
+        part = in_front * min(page, front) / front if front else 0.0
+        if page > front:
+            part += (1 - in_front) * (page - front) / (count - front)
+        return math.ceil(round(share * count * part, 6))
+
+    return until(pages[-1]) - until(pages[0] - 1) if pages else 0
 
 
-def _confidences(section: str) -> dict[int, float]:
+def _by_page(section: str) -> dict[int, float]:
     pairs = (entry.partition(":") for entry in section.split())
     return {int(page): float(value) for page, _, value in pairs}
 

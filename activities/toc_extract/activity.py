@@ -70,9 +70,12 @@ class TocExtractActivities:
         async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
             item = items[0]
             rows = pydantic_core.from_json(item.body)
-            # Named by what it says: an identical result is the same set and adds no commit.
-            toc_set = digest(rows)[:16]
             pages = await self.services.book_pages(job.book_id)
+            for row in rows:
+                row["page_key"] = pages[row["page"]].key if row["page"] in pages else None
+            # Named by what it says, the leaves that it names included (a rescan is another leaf at the same place): an
+            # identical result is the same set and adds no commit.
+            toc_set = digest(rows)[:16]
             entries = [
                 TocEntry(
                     key=toc_entry_key(job.book_id, toc_set, order),
@@ -84,7 +87,7 @@ class TocExtractActivities:
                     level=row["level"],
                     printed=row["printed"],
                     page=row["page"],
-                    page_key=pages[row["page"]].key if row["page"] in pages else None,
+                    page_key=row["page_key"],
                     confidence=row["confidence"],
                     source=row["source"],
                 )

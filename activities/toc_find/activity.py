@@ -9,6 +9,8 @@ from temporalio import activity
 
 from activities.book import BookRecords, book_item, each_page, scope_of, update_book
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
+from activities.corrections import read_corrections, types_said
+from activities.metadata.operation import each_type
 from activities.operation import stored_generation
 from activities.save import Loaded, save
 from activities.services import Services
@@ -36,19 +38,21 @@ class TocFindActivities:
             records = await BookRecords.read(self.services, job.book_id)
             generation = stored_generation(records.toc, TOC_FIND.name, job.generation)
             wanted = scope_of(job)
+            types = types_said(await read_corrections(self.services.store, job.book_id), records.pages, wanted)
 
             async def call() -> bytes:
                 readings = await records.readings(wanted)
                 facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
-                found = await asyncio.to_thread(find, readings, facts.outline)
+                found = await asyncio.to_thread(find, readings, facts.outline, types)
                 return found.model_dump_json().encode()
 
             return book_item(
                 job,
-                toc_find_inputs(job.manifest, records.pages, wanted, job.choice, generation),
-                [job.manifest, *each_page(records.artifacts("blend", wanted))],
+                toc_find_inputs(job.manifest, records.pages, wanted, job.choice, generation, types),
+                [job.manifest, *each_page(records.artifacts("blend", wanted)), *each_type(types)],
                 generation,
                 call,
+                earlier=str((records.toc.flag(TOC_FIND.name, "artifact") if records.toc else None) or ""),
             )
 
         return await work(self.services, job, items)

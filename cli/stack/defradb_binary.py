@@ -6,22 +6,12 @@ import contextlib
 import hashlib
 import os
 import platform
-import re
 import shutil
-import subprocess
 from pathlib import Path
 
+from cli.stack.defradb_release import MODULE, VERSION, cache_dir, version_of
 from cli.stack.progress import Progress, no_progress
 from schemas.errors import ServerUnavailable
-
-VERSION = "0.19.0"
-MODULE = Path(__file__).parents[2] / "tools" / "defradb"
-"""The Go module that pins DefraDB and everything it is built from."""
-
-
-def cache_dir() -> Path:
-    """Where Shelf keeps what is made once per user: `$XDG_CACHE_HOME/shelf`, by default `~/.cache/shelf`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shelf"
 
 
 def built_binary() -> Path:
@@ -32,27 +22,6 @@ def built_binary() -> Path:
     pins = hashlib.sha256((MODULE / "go.mod").read_bytes() + (MODULE / "go.sum").read_bytes()).hexdigest()[:8]
     system = f"{platform.system()}-{platform.machine()}".lower()
     return cache_dir() / f"defradb-{VERSION}-{system}-{pins}" / "defradb"
-
-
-def version_of(binary: Path) -> str:
-    """The release that a DefraDB program says it is; empty where it was built without saying so.
-
-    Raises:
-        ServerUnavailable: it does not run.
-    """
-    try:
-        # The release is printed on stderr (cobra's Println), so both streams are read.
-        said = subprocess.run(
-            [binary, "version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        reason = getattr(error, "output", None) or str(error)
-        raise ServerUnavailable(
-            f"The DefraDB program {binary} does not run: {reason.strip()[-300:]}.",
-            "Remove it, or set DEFRADB_BIN to one that does.",
-        ) from error
-    match = re.match(r"defradb v?(\d+\.\d+\.\d+)", said.stdout)
-    return match.group(1) if match else ""
 
 
 def find() -> Path | None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli.stack.defradb_binary import MODULE, VERSION, cache_dir, version_of
+from cli.stack.defradb_release import MODULE, VERSION, cache_dir, version_of
 from cli.stack.progress import Progress
 from schemas.errors import DiskFull, ServerUnavailable
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -32,6 +33,9 @@ FOUND = 82.0
 NEAR = 3
 """Pages on either side of the printed number's page on which the title is looked for."""
 
+
+DOUBTED = 60.0
+"""Mean confidence of a title (of 100) below which its heading in the body is believed before it."""
 
 REACH = 200
 """Pages on which a title without a printed number is looked for by similarity: keeps books of 5,000 pages fast."""
@@ -63,18 +67,30 @@ class Entry(BaseModel):
     page: int | None
     """Physical page, from 1."""
     confidence: float
-    source: Literal["printed", "outline", "printed+outline"]
+    source: Literal["printed", "outline", "printed+outline", "printed+heading"]
+    """What told title and printed number. "printed+heading": the contents could not be read there, and the heading on
+    the page itself told the title or, by the page that it stands on, the number."""
 
 
-def find(pages: Sequence[tuple[int, PageReading]], outline: Outline = ()) -> ContentsFound:
+def find(
+    pages: Sequence[tuple[int, PageReading]], outline: Outline = (), types: Mapping[int, str] | None = None
+) -> ContentsFound:
     """Find the contents pages among the first pages of a book.
 
     Three statistics, of which one must speak and none contradict: the keyword at the head, rows that end in rising
     numbers (after `tocky`'s rules: at least five of them, three quarters rising), titles of the outline in its rows.
+
+    Args:
+        pages: (physical page, reading) in order.
+        outline: The PDF's outline.
+        types: Physical page -> kind, where a person says it. A "toc" is certain, with the pages around it that go on; a
+            page of any other kind is none.
     """
+    types = types or {}
+    pages = [(page, reading) for page, reading in pages if types.get(page, "toc") == "toc"]
+    certain = {page for page, _ in pages if page in types}
     titles = {_plain(title) for _, title, _ in outline if len(_plain(title)) >= 5}
-    best: list[int] = []
-    reasons: list[str] = []
+    runs: list[tuple[list[int], list[str]]] = []
     run: list[int] = []
     why: list[str] = []
     last_number = 0
@@ -89,7 +105,9 @@ def find(pages: Sequence[tuple[int, PageReading]], outline: Outline = ()) -> Con
         other_list = any(LISTS.match(line) for line in head)
         hits = _outline_hits(reading, titles) if titles else 0
         starts = None
-        if keyword and (len(numbers) >= 2 or score >= 0.3 or hits >= 2 or _list_like(proposal)):
+        if page in certain:
+            starts = "a person says so"
+        elif keyword and (len(numbers) >= 2 or score >= 0.3 or hits >= 2 or _list_like(proposal)):
             starts = "the word for contents at its head"
         elif not other_list and len(numbers) >= 5 and score >= 0.75 and rising >= 0.75:
             starts = f"{len(numbers)} rows end in rising numbers"
@@ -99,9 +117,10 @@ def find(pages: Sequence[tuple[int, PageReading]], outline: Outline = ()) -> Con
             bool(run)
             and previous is not None
             and page - previous <= 2
-            and not other_list
+            and (page in certain or not other_list)
             and (
-                (len(numbers) >= 2 and score >= 0.35 and rising >= 0.6 and numbers[0] >= 0.5 * last_number)
+                page in certain
+                or (len(numbers) >= 2 and score >= 0.35 and rising >= 0.6 and numbers[0] >= 0.5 * last_number)
                 or (keyword and len(numbers) >= 1)
                 or hits >= max(3, 0.3 * proposal.rows)
             )
@@ -112,28 +131,34 @@ def find(pages: Sequence[tuple[int, PageReading]], outline: Outline = ()) -> Con
             last_number = numbers[-1] if numbers else last_number
             previous = page
         elif proposal.words > 0 or not run:
-            if len(run) > len(best):
-                best, reasons = run, why
+            runs += [(run, why)] if run else []
             run, why, last_number, previous = [], [], 0, None
             if starts:
                 run, why, previous = [page], [starts], page
                 last_number = numbers[-1] if numbers else 0
-        if best and "word for contents" in reasons[0] and not run:
+        if runs and "word for contents" in _longest(runs)[1][0] and not run and not certain:
             break
-    if len(run) > len(best):
-        best, reasons = run, why
-    if best:
+    runs += [(run, why)] if run else []
+    if runs:
+        said = [found for found in runs if certain.intersection(found[0])]
+        best = [page for found, _ in said for page in found] or _longest(runs)[0]
+        reasons = said[0][1] if said else _longest(runs)[1]
         return ContentsFound(
             found=True,
             pages=best,
             source="printed+outline" if outline else "printed",
-            reason=f"page {best[0]}: {reasons[0]}" + (f"; {len(best)} pages in a row" if len(best) > 1 else ""),
+            reason=f"page {best[0]}: {reasons[0]}" + (f"; {len(reasons)} pages in a row" if len(reasons) > 1 else ""),
         )
     if outline:
         return ContentsFound(
             found=True, pages=[], source="outline", reason="no contents page among the first pages, but a PDF outline"
         )
     return ContentsFound(found=False, pages=[], source="none", reason="no contents page and no PDF outline")
+
+
+def _longest(runs: Sequence[tuple[list[int], list[str]]]) -> tuple[list[int], list[str]]:
+    """The first of the longest runs of pages, with what was found on each."""
+    return max(runs, key=lambda run: len(run[0]))
 
 
 def _list_like(proposal: Proposal) -> bool:
@@ -144,6 +169,9 @@ def _list_like(proposal: Proposal) -> bool:
 _NUMBERING = re.compile(
     r"^(?:(?:chapter|part|appendix|section)\s+)?(?:\d+(?:\.\d+)*|[IVXLC]+|[A-Z](?:\.\d+)+)[.:)]?\s+", re.I
 )
+
+
+_DECIMAL = re.compile(r"^(\d+(?:\.\d+)*|[A-Z](?:\.\d+)+)[.)]?\s+(?=[^\W\d_])")
 
 
 def _plain(text: str) -> str:
@@ -209,12 +237,27 @@ def extract(
     if outline and _flat(levels, raw) and len(matched) >= 0.8 * len(raw):
         levels = [outline[matched[i]][0] if i in matched else level for i, level in enumerate(levels)]
     places = _Places(labels, dict(body), reading_of, {page for page, _ in contents_pages})
+    numbered = _levels_with_numbers(raw, levels)
+    targets = [places.target(entry.printed, 0) for entry in raw]
     entries = []
     previous = 0
     for i, entry in enumerate(raw):
         told = outline[matched[i]] if i in matched else None
-        page, confidence = places.locate(entry, previous, told[2] if told else None)
-        title = _better_title(entry.title, told[1]) if told else entry.title
+        following = min(
+            (page for page in targets[i + 1 : i + 9] if page is not None and page >= previous), default=None
+        )
+        page, confidence = places.locate(entry, previous, told[2] if told else None, following)
+        title = _better_title(entry.title, _without_number(told[1], entry)) if told else entry.title
+        number = entry.printed
+        mended = False
+        if told is None and page is not None:
+            heading = places.heading(page, entry)
+            if heading is not None:
+                title, mended, confidence = heading, True, max(confidence, 0.8)
+            elif number is None and levels[i] in numbered and confidence >= 0.5:
+                # Its neighbours have numbers, and its heading stands between theirs: the number was lost.
+                number = labels.get(page)
+                mended = number is not None
         if page is not None:
             previous = page
         entries.append(
@@ -222,13 +265,22 @@ def extract(
                 number=entry.number,
                 title=title,
                 level=levels[i],
-                printed=entry.printed,
+                printed=number,
                 page=page,
                 confidence=round(confidence, 2),
-                source="printed+outline" if told else "printed",
+                source="printed+outline" if told else "printed+heading" if mended else "printed",
             )
         )
     return entries
+
+
+def _levels_with_numbers(raw: Sequence[RawEntry], levels: Sequence[int]) -> set[int]:
+    """Levels on which entries have a page number but for those that lost it; parts often have none."""
+    every, with_number = (
+        Counter(levels),
+        Counter(level for entry, level in zip(raw, levels, strict=True) if entry.printed),
+    )
+    return {level for level, count in every.items() if with_number[level] >= 0.6 * count}
 
 
 def _from_outline(outline: Outline, labels: Mapping[int, str | None]) -> list[Entry]:
@@ -259,12 +311,15 @@ def _match_outline(raw: Sequence[RawEntry], outline: Outline) -> dict[int, int]:
     lets either side have entries that the other lacks.
     """
     items = [_plain(title) for _, title, _ in outline]
+    numbers = [match[1] if (match := _DECIMAL.match(title.strip())) else None for _, title, _ in outline]
     matched: dict[int, int] = {}
     at = 0
     for i, entry in enumerate(raw):
         mine = _plain(entry.title)
         best, best_score = -1, 86.0
         for j in range(at, min(len(items), at + 60)):
+            if entry.number and numbers[j] and numbers[j] != entry.number:
+                continue
             score = fuzz.ratio(mine.replace(" ", ""), items[j].replace(" ", "")) - 0.4 * (j - at)
             if score > best_score:
                 best, best_score = j, score
@@ -274,6 +329,11 @@ def _match_outline(raw: Sequence[RawEntry], outline: Outline) -> dict[int, int]:
             matched[i] = best
             at = best + 1
     return matched
+
+
+def _without_number(told: str, entry: RawEntry) -> str:
+    """The outline's title as the entry's is: its number apart, unless the entry's own title begins with one."""
+    return told if _DECIMAL.match(entry.title) else _DECIMAL.sub("", told.strip())
 
 
 def _better_title(printed: str, told: str) -> str:
@@ -310,14 +370,16 @@ class _Places:
         self._read: set[int] = set()
         self._exact: dict[str, list[int]] | None = None
 
-    def locate(self, entry: RawEntry, previous: int, told: int | None) -> tuple[int | None, float]:
-        """(physical page, confidence); `told` is the outline's page."""
+    def locate(
+        self, entry: RawEntry, previous: int, told: int | None, following: int | None = None
+    ) -> tuple[int | None, float]:
+        """(physical page, confidence); `told` is the outline's page, `following` where one of the next entries stands."""
         titles = _spellings(entry)
-        target = self._target(entry.printed, previous)
+        target = self.target(entry.printed, previous)
         if target is None:
             if told is not None:
                 return told, 0.8 if self._has(told, titles) else 0.6
-            return self._search(titles, previous)
+            return self._search(titles, previous, following)
         here = self._has(target, titles)
         if told == target:
             return target, 0.98 if here else 0.9
@@ -332,7 +394,21 @@ class _Places:
             return target, 0.5
         return target, 0.7
 
-    def _target(self, printed: str | None, previous: int) -> int | None:
+    def heading(self, page: int, entry: RawEntry) -> str | None:
+        """The title by the page's heading of the same number, for an entry whose title the engines doubt; None where
+        there is none, or where it says the same."""
+        proposal = self._body.get(page)
+        if proposal is None or entry.number is None or entry.confidence >= DOUBTED:
+            return None
+        for line in (*(heading.text for heading in proposal.headings), *proposal.first_lines):
+            match = _DECIMAL.match(line)
+            if match and match[1] == entry.number and not line.endswith("…"):
+                title = line[match.end() :].strip(" .")
+                return title if _squeezed(title) != _squeezed(entry.title) else None
+        return None
+
+    def target(self, printed: str | None, previous: int) -> int | None:
+        """The page with that label, from `previous` on if there are several."""
         if printed is None:
             return None
         pages = self._by_label.get(_label_key(printed), [])
@@ -367,9 +443,9 @@ class _Places:
             self._lines[page] = lines
         return lines
 
-    def _search(self, titles: Sequence[str], previous: int) -> tuple[int | None, float]:
-        """Without a printed number: the next page on which the title stands, word for word on any page, similar on
-        one of the next `REACH` pages."""
+    def _search(self, titles: Sequence[str], previous: int, following: int | None) -> tuple[int | None, float]:
+        """Without a printed number: the next page on which the title stands, word for word on any page up to `following`,
+        similar on one of the next `REACH` pages."""
         if len(titles[0]) < 4:
             return None, 0.3
         first = max(self._after, previous)
@@ -378,10 +454,11 @@ class _Places:
             for page in sorted(self._body):
                 for text in self._lines_of(page):
                     self._exact.setdefault(text, []).append(page)
-        word_for_word = [page for title in titles for page in self._exact.get(title, ()) if page >= first]
+        last = following if following is not None and following >= first else max(self._body, default=first)
+        word_for_word = [page for title in titles for page in self._exact.get(title, ()) if first <= page <= last]
         if word_for_word:
             return min(word_for_word), 0.6
-        for page in range(first, first + REACH):
+        for page in range(first, min(last + 1, first + REACH)):
             if page in self._body and any(_similar(t, text) for t in titles for text in self._lines_of(page)):
                 return page, 0.5
         return None, 0.3

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 
 from providers.rules.layout import Row, row_of, type_height, visual_rows
 from providers.rules.numerals import parse, printed, roman_value
@@ -32,6 +32,8 @@ class RawEntry:
     depth: int | None = None
     """From decimal numbering: "3" is 1, "3.1" is 2."""
     rows: list[Row] = field(default_factory=list)
+    confidence: float = 100.0
+    """Mean of the title's words, 0 to 100."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ def read_entries(pages: Sequence[tuple[int, PageReading]]) -> list[RawEntry]:
     numbered = sum(piece.printed is not None for piece in pieces)
     if pieces and numbered < 0.3 * len(pieces):
         pieces = _numbers_on_the_left(pieces) or pieces
+    _mend_numbering(pieces)
     entries = []
     for group in _joined(pieces):
         entry = _entry(group)
@@ -189,14 +192,27 @@ _NOISE = 20.0
 def _without_noise(words: list[Word], *, dotted: bool) -> list[Word]:
     """Cut what an engine made of dot leaders: from the right, words without confidence or with dots inside."""
     kept = list(words)
-    while len(kept) > 1:
+    while any(c.isalpha() for word in kept[:-1] for c in word.text):  # a title that is doubted is still the title
         word = kept[-1]
         dotty = word.text.count(".") >= 2 and len(word.text) >= 3 and not re.fullmatch(r"(?:[A-Z]\.)+", word.text)
         doubtful = word.confidence is not None and word.confidence < (50 if dotted else 30)
         if not (dotty or doubtful):
             break
         kept.pop()
-    return kept
+    return _without_doubtful_tail(kept)
+
+
+def _without_doubtful_tail(words: list[Word]) -> list[Word]:
+    """Leaders that an engine read as several short words: the last three and more, which it doubts on the whole."""
+    start = len(words)
+    while start > 1 and len(words[start - 1].text) <= 5 and _confidence(words[start - 1]) < 75:
+        start -= 1
+    tail = [_confidence(word) for word in words[start:]]
+    return words[:start] if len(tail) >= 3 and sum(tail) / len(tail) < 55 else words
+
+
+def _confidence(word: Word) -> float:
+    return 100.0 if word.confidence is None else word.confidence
 
 
 def _as_printed(text: str) -> str:
@@ -230,6 +246,46 @@ def _numbers_on_the_left(pieces: list[_Piece]) -> list[_Piece] | None:
                 _Piece(piece.words[1:], str(value), row_of(piece.words[1:]), piece.physical, piece.right, piece.reaches)
             )
     return result
+
+
+_NUMBERING = re.compile(r"^(\d{1,3}(?:[.:,;·-]{1,2}\d{1,3}){0,3})[.:,;)]*$")
+
+
+def _mend_numbering(pieces: Sequence[_Piece]) -> None:
+    """Decimal numbers whose points were misread: "13.3:3.", "16,10:4", and "42" after 4.1.
+
+    A book's numbers follow one another, so what has the digits of the number that is next is that number.
+    """
+    decimal = sum(
+        "." in piece.words[0].text.strip(".") and bool(_NUMBERING.match(piece.words[0].text)) for piece in pieces
+    )
+    if decimal < 3:
+        return
+    last: list[int] = []
+    for piece in pieces:
+        match = _NUMBERING.match(piece.words[0].text) if len(piece.words) > 1 else None
+        if match is None:
+            continue
+        parts = [int(part) for part in re.findall(r"\d+", match[1])]
+        digits = "".join(map(str, parts))
+        expected = next((number for number in _next_numbers(last) if "".join(map(str, number)) == digits), None)
+        pure = re.fullmatch(r"\d+(?:\.\d+)*", match[1]) is not None
+        # What is read as a whole number is only mended where it would leave the order: a chapter may be 42.
+        if expected is not None and (len(parts) > 1 or (last and len(last) > 1 and parts[0] > last[0] + 1)):
+            parts = expected
+        elif pure and len(parts) == 1 and last and not last[0] <= parts[0] <= last[0] + 1:
+            continue
+        if not pure or expected is not None:
+            word = piece.words[0]
+            piece.words[0] = Word(".".join(map(str, parts)), word.box, word.confidence)
+        last = parts
+
+
+def _next_numbers(last: Sequence[int]) -> list[list[int]]:
+    """What may follow a decimal number: its first child, and the next one on each of its levels."""
+    if not last:
+        return []
+    return [[*last, 1], *([*last[: n - 1], last[n - 1] + 1] for n in range(len(last), 0, -1))]
 
 
 def _joined(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
@@ -318,6 +374,7 @@ def _entry(group: Sequence[_Piece]) -> RawEntry | None:
         kind=kind,
         depth=depth,
         rows=[piece.row for piece in group],
+        confidence=fmean(_confidence(word) for piece in group for word in piece.words),
     )
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from providers.rules.confidence import FORMULA, GUESSED, TWICE
 from providers.rules.numerals import roman_value
 
 
@@ -110,8 +111,8 @@ def find_imprint(pages: Sequence[tuple[int, Sequence[str]]], title_page: int | N
         year=year,
         page=page if page is not None else title_page,
         year_page=year_page,
-        publisher_evidence=(0.98 if agreed else 0.85 if place else 0.6, said),
-        place_evidence=(0.95 if own_place and place and _same(own_place, place) else 0.8, place_said),
+        publisher_evidence=(TWICE if agreed else FORMULA if place else GUESSED, said),
+        place_evidence=(TWICE if own_place and place and _same(own_place, place) else FORMULA, place_said),
         year_evidence=(sure, year_said),
     )
 
@@ -230,10 +231,10 @@ def _year(
     firsts = [(int(match[1]), number) for number, rows in pages for match in _FIRST.finditer("\n".join(rows))]
     if own is not None:
         known = {year for year, _ in notices + firsts}
-        return own, title_page, 0.98 if own in known else 0.85, "title_page"
+        return own, title_page, TWICE if own in known else FORMULA, "title_page"
     if notices:
         year, number = max(notices, key=lambda item: item[0])
-        return year, number, 0.95 if any(year == first for first, _ in firsts) else 0.9, "copyright_page"
+        return year, number, TWICE if any(year == first for first, _ in firsts) else FORMULA, "copyright_page"
     if firsts:
-        return firsts[0][0], firsts[0][1], 0.8, "copyright_page"
+        return firsts[0][0], firsts[0][1], FORMULA, "copyright_page"
     return None, None, 0.0, ""

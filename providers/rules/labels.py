@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -247,17 +247,35 @@ the last page of a run is not given up to save that step."""
 CONTRADICTED = -0.25
 """The same where a number stands alone in the margin that does not fit."""
 
+REACH = 2.0
+"""Pages beyond its first and last number to which a run goes on, for each page of it that is lost for one that is read."""
 
-def sequence(proposals: Sequence[Proposal | None], pdf_labels: Sequence[str] | None = None) -> list[PageLabel]:
+ENOUGH = 5
+"""Numbers that are read, to tell what share of a run's is lost."""
+
+EXTENDED = 0.5
+"""Confidence of such a number: nothing on its other side confirms it."""
+
+IMPOSSIBLE = -1e9
+"""Less than all the evidence of a book."""
+
+
+def sequence(
+    proposals: Sequence[Proposal | None],
+    pdf_labels: Sequence[str] | None = None,
+    pinned: Mapping[int, str | None] | None = None,
+) -> list[PageLabel]:
     """Printed number, running header and type of every page of a book.
 
     Args:
         proposals: One per page in physical order; None where reading failed.
         pdf_labels: /PageLabels of the PDF, one per page. A witness only: they extend runs of numbers that are
             printed, where they agree with them.
+        pinned: Position (0-based) -> what a person says is printed there, None for nothing. It stands as it is given,
+            and as a number it is certain evidence for the pages around it.
     """
     headers = running_headers(proposals)
-    labels = _numbers(proposals, pdf_labels)
+    labels = _numbers(proposals, pdf_labels, pinned or {})
     types = page_types(proposals, [label for label, _, _ in labels])
     result = []
     for (label, inferred, confidence), header, kind in zip(labels, headers, types, strict=True):
@@ -276,26 +294,50 @@ def sequence(proposals: Sequence[Proposal | None], pdf_labels: Sequence[str] | N
 
 
 def _numbers(
-    proposals: Sequence[Proposal | None], pdf_labels: Sequence[str] | None
+    proposals: Sequence[Proposal | None], pdf_labels: Sequence[str] | None, pinned: Mapping[int, str | None]
 ) -> list[tuple[str | None, bool, float]]:
     """(label, inferred, confidence) of each page."""
     count = len(proposals)
     seen: list[dict[_State, Candidate]] = []
     support: dict[_State, list[float]] = defaultdict(list)
+    certain: dict[_State, int] = {}
     for i, proposal in enumerate(proposals):
         here: dict[_State, Candidate] = {}
-        for candidate in proposal.numbers if proposal else ():
+        numbers = _as_candidates(pinned[i]) if i in pinned else proposal.numbers if proposal else ()
+        for candidate in numbers:
             state = (candidate.style, candidate.prefix, candidate.value - i)
             here[state] = candidate
             support[state].append(candidate.score)
+            if i in pinned:
+                certain[state] = i
         seen.append(here)
-    states = sorted(support, key=lambda s: (-sum(support[s]), s))[:MAX_STATES]
+    states = sorted(support, key=lambda s: (s not in certain, -sum(support[s]), s))[: max(MAX_STATES, len(certain))]
     states = [s for s in states if sum(support[s]) >= 0.3]
-    if not states:
-        return [(None, False, 0.9)] * count
-    witness = _pdf_numbers(pdf_labels, count)
-    path = _viterbi(states, seen, proposals, support, witness)
-    return _read_off(path, states, seen, proposals, witness)
+    found: list[tuple[str | None, bool, float]] = [(None, False, 0.9)] * count
+    if states:
+        witness = _pdf_numbers(pdf_labels, count)
+        path = _viterbi(states, seen, proposals, support, witness, pinned)
+        found = _read_off(path, states, seen, proposals, witness)
+    for i, label in pinned.items():
+        found[i] = (label, False, 1.0)
+    return found
+
+
+def _as_candidates(label: str | None) -> tuple[Candidate, ...]:
+    """What a person says is printed on a page, as the numbers that it may be."""
+    return tuple(
+        Candidate(
+            text=label[:12],
+            style=number.style,
+            prefix=number.prefix,
+            value=number.value,
+            upper=number.upper,
+            place="",
+            score=1.0,
+        )
+        for number in parse(label or "")
+        if label and not number.repaired
+    )
 
 
 def _viterbi(
@@ -304,6 +346,7 @@ def _viterbi(
     proposals: Sequence[Proposal | None],
     support: dict[_State, list[float]],
     witness: Sequence[tuple[str, int] | None],
+    pinned: Mapping[int, str | None],
 ) -> list[int]:
     """Best state per page; len(states) is the hole."""
     count, size = len(seen), len(states) + 1
@@ -322,6 +365,9 @@ def _viterbi(
         if proposal is None or proposal.words == 0:
             evidence[:] = UNSEEN / 3
         evidence[-1] = 0.0
+        if i in pinned:
+            # A number that is certain leaves no other state; a page that bears none says nothing about the run.
+            evidence[:] = IMPOSSIBLE if seen[i] else 0.0
         for state, candidate in seen[i].items():
             k = index.get(state)
             if k is not None:
@@ -331,7 +377,7 @@ def _viterbi(
             k = index.get((told[0], "", told[1] - i))
             if k is not None:
                 evidence[k] += 0.15
-        evidence[:-1][offsets + i < 1] = -1e9
+        evidence[:-1][offsets + i < 1] = IMPOSSIBLE
         if i:
             scores = best[:, None] + step
             back[i] = scores.argmax(axis=0)
@@ -420,6 +466,14 @@ def _read_off(
                 result[i] = (text, True, 0.9 * density * weight)
         before = first - 1
         lower = observed_runs[position - 1][1][-1] + 1 if position else 0
+        upper_end = count
+        if position + 1 < len(observed_runs):
+            (following, _, offset_after), seen_after = observed_runs[position + 1]
+            upper_end = seen_after[0]
+            if (following, style) == ("arabic", "roman"):
+                upper_end = min(upper_end, max(last + 1, 1 - offset_after))  # its first page is 1
+        # Where numbers are lost inside a run they are lost at its ends too; where all are read, a page without one has none.
+        reach = round(REACH * (1 / density - 1)) if len(observed) >= ENOUGH else 0
         if style == "arabic" and 2 <= offset + first <= 3:
             # An unnumbered first page of the text: its number can only be 1.
             opening = list(range(first - (offset + first) + 1, first))
@@ -427,8 +481,19 @@ def _read_off(
                 for i in opening:
                     result[i] = (printed(style, prefix, offset + i), True, 0.5 * weight)
                 before = opening[0] - 1
+        for i in range(before, max(lower, first - reach) - 1, -1):
+            if offset + i < 1 or not (_is_text(proposals[i]) or _is_blank(proposals[i])):
+                break
+            if not _is_blank(proposals[i]):
+                result[i] = (printed(style, prefix, offset + i, upper=upper), True, EXTENDED * weight)
+            before = i - 1
+        for i in range(last + 1, min(upper_end, last + 1 + reach)):
+            if not (_is_text(proposals[i]) or _is_blank(proposals[i])):
+                break
+            if not _is_blank(proposals[i]):
+                result[i] = (printed(style, prefix, offset + i, upper=upper), True, EXTENDED * weight)
+            last = i
         if trusted:
-            upper_end = observed_runs[position + 1][1][0] if position + 1 < len(observed_runs) else count
             for i in [*range(before, lower - 1, -1)]:
                 if witness[i] != (style, offset + i) or offset + i < 1:
                     break

@@ -54,7 +54,7 @@ def visual_rows(reading: PageReading) -> list[Row]:
     Lines join a row if they share at least half of the lower one's height with the row's nearest line and do not
     overlap sideways; so a page number and a header, or a title and its page number, come together again.
     """
-    pieces = [row_of(words, line.block) for line in reading.lines if (words := _visible(line.words))]
+    pieces = [row_of(words, line.block) for line in reading.lines for words in _stacked(_visible(line.words)) if words]
     pieces.sort(key=_middle)
     rows: list[list[Row]] = []
     for piece in pieces:
@@ -84,6 +84,25 @@ def visual_rows(reading: PageReading) -> list[Row]:
 
 def _middle(row: Row) -> float:
     return row.middle
+
+
+def _stacked(words: list[Word]) -> list[list[Word]]:
+    """The words of a line that is one; else, of a column that an engine took for a line, those of each height."""
+    if len(words) < 3:
+        return [words]
+    tallest = max([word.box[3] - word.box[1] for word in words])
+    if max([word.box[3] for word in words]) - min([word.box[1] for word in words]) < 2.5 * tallest:
+        return [words]
+    groups: list[list[Word]] = []
+    for word in sorted(words, key=lambda word: word.box[1]):
+        _, top, _, bottom = word.box
+        reach = max([other.box[3] for other in groups[-1]]) if groups else top
+        # A line that leans, however much, has words that overlap from one to the next.
+        if groups and reach - top >= 0.3 * min(bottom - top, reach - min([other.box[1] for other in groups[-1]])):
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return groups
 
 
 _INVISIBLE = re.compile("[\u2060\u200b-\u200f\ufeff\x00-\x1f]")

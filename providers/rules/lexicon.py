@@ -1,13 +1,9 @@
-"""Words: which language a text is in, and which words a book uses."""
+"""Which language a text is in."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-
-from providers.vote.choose import key
-from schemas.reading import PageReading
 
 _COMMON = {
     "en": "the of and to in that is was he for it with as his on be at by had not are but from or",
@@ -52,11 +48,3 @@ def language_of(text: str) -> tuple[str | None, float]:
     if best < 0.08 or best < 1.3 * second:
         return (code, 0.4) if best >= 0.08 else (None, 0.0)
     return code, min(0.99, 0.6 + best)
-
-
-def book_lexicon(readings: Iterable[PageReading], pages: int = 2) -> frozenset[str]:
-    """Words that stand on at least so many pages: the book's own lexicon for `vote.blend`."""
-    counts: Counter[str] = Counter()
-    for reading in readings:
-        counts.update({key(word.text) for word in reading.words})
-    return frozenset(word for word, n in counts.items() if n >= pages and any(c.isalpha() for c in word))

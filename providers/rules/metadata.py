@@ -15,6 +15,7 @@ from statistics import median
 from pydantic import BaseModel, ConfigDict
 from rapidfuzz import fuzz
 
+from providers.rules.confidence import ASIDE, CHECKED, DOUBTFUL, FORMULA, GUESSED, ONCE, TWICE
 from providers.rules.imprint import Imprint, find_imprint, looks_like_publisher
 from providers.rules.isbn import find_isbns
 from providers.rules.labels import propose, sequence
@@ -32,6 +33,7 @@ class Evidence(BaseModel):
     page: int | None
     """Physical page; None for the PDF's document information."""
     confidence: float
+    """What it means: `rules/confidence.py`."""
     source: str
     """title_page, copyright_page, docinfo, running_header, ..."""
 
@@ -66,16 +68,21 @@ class _Page:
         return "\n".join(row.text for row in self.rows)
 
 
-def extract(pages: Sequence[tuple[int, PageReading]], doc_info: Mapping[str, str] | None = None) -> Metadata:
+def extract(
+    pages: Sequence[tuple[int, PageReading]],
+    doc_info: Mapping[str, str] | None = None,
+    types: Mapping[int, str] | None = None,
+) -> Metadata:
     """Read metadata from the first pages (about twenty; the last ones may be appended: colophon, back cover).
 
     Args:
         pages: (physical page, reading).
         doc_info: The PDF's document information, keys "title" and "author".
+        types: Physical page -> kind, where a person says it.
     """
     labelled = sequence([propose(reading) for _, reading in pages])
     book = [
-        _Page(number, reading, visual_rows(reading), label.page_type, label.running_header)
+        _Page(number, reading, visual_rows(reading), _kind(number, label.page_type, types or {}), label.running_header)
         for (number, reading), label in zip(pages, labelled, strict=True)
     ]
     info = {key.lower(): value.strip() for key, value in (doc_info or {}).items() if isinstance(value, str)}
@@ -103,7 +110,7 @@ def extract(pages: Sequence[tuple[int, PageReading]], doc_info: Mapping[str, str
         for number in find_isbns(page.text)
     ]
     if isbns:
-        put("isbn", list(dict.fromkeys(number for number, _ in isbns)), isbns[0][1], 0.99, "checksum")
+        put("isbn", list(dict.fromkeys(number for number, _ in isbns)), isbns[0][1], CHECKED, "checksum")
 
     sample = "\n".join(page.text for page in book if page.kind in {"body", "preface", "introduction", "foreword"})
     language, sure = language_of(sample if len(sample) > 400 else "\n".join(page.text for page in book))
@@ -117,6 +124,12 @@ def extract(pages: Sequence[tuple[int, PageReading]], doc_info: Mapping[str, str
     put("title", title, at, sure, source)
     put("subtitle", subtitle, at, sure * 0.9, source)
     return Metadata.model_validate({**found, "evidence": evidence})
+
+
+def _kind(page: int, guessed: str, types: Mapping[int, str]) -> str:
+    """What a person says of the page. Of what a book has once, a guess elsewhere no longer counts."""
+    once = guessed in {"title_page", "copyright"} and guessed in types.values()
+    return types.get(page, "front" if once else guessed)
 
 
 def _imprint(book: Sequence[_Page], title_page: _Page | None) -> Imprint:
@@ -191,9 +204,12 @@ def _title(
     told = _plausible_info(info.get("title", ""))
     if title_page is None or start == end:
         if told:
-            return told, None, None, 0.5, "docinfo"
+            return told, None, None, ASIDE, "docinfo"
+        cited = _cited_title(book)
+        if cited is not None:
+            return cited[0], None, cited[1], FORMULA, "citation"
         header = _common_header(book)
-        return (title_case(header), None, None, 0.4, "running_header") if header else (None, None, None, 0.0, "")
+        return (title_case(header), None, None, ASIDE, "running_header") if header else (None, None, None, 0.0, "")
     printed = _run_on(display[start:end])
     following: list[Row] = []
     for row in display[end:]:
@@ -211,12 +227,25 @@ def _title(
     title = _printed_case(title.strip(" :."), book, title_case, told)
     if subtitle:
         subtitle = _printed_case(subtitle.strip(" :."), book, title_case, told)
-    confidence = 0.75
     witnesses = [told] + [page.header or "" for page in book]
-    witnesses += [page.rows[0].text for page in book if page.kind in {"half_title", "cover", "copyright"} and page.rows]
-    if any(fuzz.ratio(_letters(title), _letters(witness)) >= 88 for witness in witnesses if witness):
-        confidence = 0.95
-    return title, subtitle, title_page.number, confidence, "title_page"
+    for page in book:
+        if page.kind in {"half_title", "cover", "copyright"}:
+            witnesses += [_run_on(page.rows[:n]) for n in range(1, min(6, len(page.rows)) + 1)]
+    cited = _cited_title(book)
+    if cited is not None:
+        witnesses += [cited[0], re.split(r"[:–—]\s", cited[0])[0]]
+        known = any(_same(title, witness) for witness in witnesses)
+        if not known and fuzz.partial_ratio(_letters(cited[0]), _letters(title_page.text)) >= 85:
+            return cited[0], None, cited[1], FORMULA, "citation"
+    if any(_same(title, witness) for witness in witnesses if witness):
+        return title, subtitle, title_page.number, TWICE, "title_page"
+    sure = [word.confidence for row in display[start:end] for word in row.words if word.confidence is not None]
+    doubtful = bool(sure) and sum(sure) / len(sure) < 80
+    return title, subtitle, title_page.number, DOUBTFUL if doubtful else ONCE, "title_page"
+
+
+def _same(a: str, b: str) -> bool:
+    return bool(a and b) and fuzz.ratio(_letters(a), _letters(b)) >= 88
 
 
 def _begins_before(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]) -> int:
@@ -226,7 +255,7 @@ def _begins_before(rows: Sequence[Row], start: int, end: int, book: Sequence[_Pa
     for before in (3, 2, 1):
         if before <= start:
             text = _run_on(rows[start - before : end])
-            if any(_letters(text) in other for other in elsewhere):
+            if _attested(text, elsewhere):
                 return start - before
     if start and rows[start - 1].text.split()[-1].casefold() in {
         "of",
@@ -251,7 +280,7 @@ def _ends_after(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]
             rows[end - 1].text.split()[-1].casefold() in _BINDING or rows[end].text.split()[0].casefold() in _BINDING
         )
         close = rows[end].box[1] - rows[end - 1].box[3] <= 1.5 * rows[end - 1].height
-        if not (goes_on and close and any(_letters(_run_on(rows[start : end + 1])) in other for other in elsewhere)):
+        if not (goes_on and close and _attested(_run_on(rows[start : end + 1]), elsewhere)):
             break
         end += 1
     return end
@@ -262,6 +291,33 @@ _BINDING = {"of", "on", "in", "to", "for", "the", "a", "an", "and", "with", "by"
 
 def _elsewhere(book: Sequence[_Page]) -> list[str]:
     return [_letters(page.text) for page in book if page.kind not in {"title_page", "cover", "toc"}]
+
+
+def _attested(text: str, elsewhere: Sequence[str]) -> bool:
+    """One of the pages has these letters in a row; of long texts nine in ten, for engines misread."""
+    wanted = _letters(text)
+    if any(wanted in other for other in elsewhere):
+        return True
+    return len(wanted) >= 20 and any(
+        len(other) >= len(wanted) and fuzz.partial_ratio(wanted, other, score_cutoff=92) > 0 for other in elsewhere
+    )
+
+
+_CITED = re.compile(
+    r"\b(?:citation|cite\s+(?:this|as)|zitiervorschlag|citer)\b[^.:]{0,40}[.:]\s*(?:[^.]+\.\s+)*?([^.]{5,300})\.\s+"
+    r"[A-Z][^:;.]{2,30}:\s[^:;]{2,60}[;,]\s?(?:1[4-9]|20)\d\d\b",
+    re.I,
+)
+
+
+def _cited_title(book: Sequence[_Page]) -> tuple[str, int] | None:
+    """(title, page) of "Suggested citation: Title. Place: Publisher; 2022": set small, so engines read it well."""
+    for page in book:
+        if page.kind == "copyright":
+            match = _CITED.search(_run_on(page.rows))
+            if match:
+                return match[1].strip(" :."), page.number
+    return None
 
 
 _DATE = re.compile(
@@ -291,9 +347,17 @@ def _is_imprint(text: str, imprint: Imprint) -> bool:
     parts = [_letters(part) for part in (imprint.publisher, imprint.place) if part]
     if bool(re.fullmatch(r"\W*(?:1[4-9]|20)\d\d\W*", text)) or letters in parts:
         return True
-    if imprint.publisher and len(letters) >= 5 and letters in parts[0]:
+    if imprint.publisher and len(letters) >= 5 and (letters in parts[0] or _is_logo(text, imprint.publisher)):
         return True
     return len(parts) == 2 and letters in {parts[0] + parts[1], parts[1] + parts[0]}
+
+
+def _is_logo(text: str, publisher: str) -> bool:
+    """Words of the publisher's name, and beside them what an engine made of the picture: a few letters."""
+    name = {_letters(word) for word in publisher.split()}
+    words = [_letters(word) for word in text.split()]
+    long = [word for word in words if len(word) >= 4]
+    return len(words) <= 6 and bool(long) and all(word in name for word in long)
 
 
 def _plausible_info(text: str) -> str:
@@ -373,13 +437,13 @@ def _authors(
         names = _names_after_by([row.text.strip() for row in rows], imprint)
         if names:
             cased = [_printed_case(name, book, name_case) for name in names]
-            return cased, title_page.number, 0.98 if any(map(attested, names)) else 0.85, "title_page"
+            return cased, title_page.number, TWICE if any(map(attested, names)) else FORMULA, "title_page"
         lines = [row.text.strip() for row in rows if looks_like_name(row.text) and not looks_like_publisher(row.text)]
         sure = [line for line in lines if all(map(attested, split_names(line)))]
         if sure or lines:
             chosen = sure or lines[:1]
             names = [_printed_case(name, book, name_case) for line in chosen for name in split_names(line)]
-            return names, title_page.number, 0.95 if sure else 0.65, "title_page"
+            return names, title_page.number, TWICE if sure else GUESSED, "title_page"
     people = [(name, page) for name, page in holders if looks_like_name(name) and not looks_like_publisher(name)]
     if people:
         publisher = _letters(imprint.publisher or "")
@@ -387,9 +451,9 @@ def _authors(
             name_case(name) for holder, _ in people[:1] for name in split_names(holder) if _letters(name) != publisher
         ]
         if names:
-            return names, people[0][1], 0.6, "copyright_page"
+            return names, people[0][1], GUESSED, "copyright_page"
     if told and title_page is None:
-        return told, None, 0.4, "docinfo"
+        return told, None, ASIDE, "docinfo"
     return [], None, 0.0, ""
 
 

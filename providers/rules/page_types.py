@@ -44,6 +44,13 @@ _BACK = (
     ("colophon", re.compile(r"^(?:colophon|a\s+note\s+on\s+the\s+type)\b", re.I)),
 )
 
+PAGE_TYPES = (
+    *("cover", "half_title", "title_page", "copyright", "dedication", "toc", "list", "preface", "foreword"),
+    *("acknowledgements", "introduction", "abbreviations", "body", "notes", "appendix", "glossary", "bibliography"),
+    *("index", "colophon", "blank"),
+)
+"""Every kind of page that was read."""
+
 
 def contents_score(proposal: Proposal) -> float:
     """0 to 1: how much a page looks like a contents page, keyword aside: rows that end in numbers, and leaders.

@@ -55,6 +55,7 @@ class Library:
 
     def __init__(self, folder: Path) -> None:
         self.store = MemoryStore()
+        self.home = folder
         self.artifacts_dir = folder / "artifacts"
         self.artifacts = LocalArtifactStore(self.artifacts_dir)
 
@@ -161,7 +162,7 @@ class Library:
         ]
         await self.store.create(OcrResult, results)
         await self.save(Page, key_of(2), "ocr", {"ocr_results": [result.key for result in results]})
-        fields = {"text": BLEND.text, "confidence": 98.0, "agreement": 0.5}
+        fields = {"text": BLEND.text, "confidence": 98.0, "agreement": 0.5, "expected_cer": 0.0341}
         await self.save(Page, key_of(2), "blend", fields, artifact="fc" * 32)
         await self.save(Page, key_of(2), "label_read", {})
 
@@ -202,7 +203,12 @@ def shelf(library: Library, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
     @asynccontextmanager
     async def opened() -> AsyncIterator[Any]:
         yield SimpleNamespace(
-            store=library.store, artifacts=library.artifacts, artifacts_dir=library.artifacts_dir, link=link
+            store=library.store,
+            artifacts=library.artifacts,
+            artifacts_dir=library.artifacts_dir,
+            settings=SimpleNamespace(home=library.home),
+            temporal_address=None,
+            link=link,
         )
 
     monkeypatch.setattr(connect, "reading", opened)
@@ -212,3 +218,14 @@ def shelf(library: Library, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
         return result.exit_code, result.stdout, result.stderr
 
     return run
+
+
+def write_pdf(path: Path, *texts: str) -> Path:
+    """A born-digital PDF with a page per text."""
+    import pymupdf
+
+    document = pymupdf.open()
+    for text in texts:
+        document.new_page(width=300, height=400).insert_textbox((30, 30, 270, 370), text, fontsize=12)
+    document.save(path)
+    return path

@@ -85,5 +85,5 @@ def test_words_for_numbers() -> None:
 
 def test_every_failure_has_a_next_step() -> None:
     assert next_step("Rejected", "book", 7) == "look at the page: `shelf page book 7 --image page.png`"
-    assert next_step("Rejected", "book", 0) == "process the book again: only what failed is tried"
-    assert next_step("SomethingNew", "book", 7) == "process the book again: only what failed is tried"
+    assert next_step("Rejected", "book", 0) == "try it again: `shelf retry book --failed`"
+    assert next_step("SomethingNew", "book", 7) == "try it again: `shelf retry book --failed`"

@@ -73,6 +73,7 @@ def test_pages(shelf: Shelf) -> None:
         "page_type": "body",
         "confidence": 96.25,
         "agreement": None,
+        "expected_cer": None,
         "complete": True,
         "errors": {},
     }
@@ -84,6 +85,7 @@ def test_pages(shelf: Shelf) -> None:
 def test_pages_for_people(shelf: Shelf) -> None:
     _, out, err = shelf("pages", BOOK)
     assert "(1)" in out
+    assert "3.4%" in out
     assert "ocr: TimedOut: it took longer than it may" in out
     assert "follow from its neighbours" in err
     _, out, _ = shelf("pages", BOOK, "--text")
@@ -101,6 +103,8 @@ def test_page(shelf: Shelf) -> None:
     assert found["sources"][0]["key"].startswith(f"{key_of(2)}/ocr/tesseract/")
     _, out, _ = shelf("page", BOOK, "2")
     assert "50.0% of the words read alike" in out
+    assert found["expected_cer"] == 0.0341
+    assert "3.4% of the characters" in out
     assert out.rstrip().endswith("The Doctor")
 
 
@@ -114,22 +118,6 @@ def test_an_image_without_its_source(shelf: Shelf) -> None:
     code, _, err = shelf("page", BOOK, "1", "--image", "page.png")
     assert code == 1
     assert "Process the source again." in err
-
-
-def test_books(shelf: Shelf) -> None:
-    (book,) = json.loads(shelf("books", "--json")[1])["books"]
-    assert book == {
-        "key": BOOK,
-        "title": "A [small] Book",
-        "authors": ["Ann Author"],
-        "year": 1916,
-        "source_name": "small",
-        "page_count": 4,
-        "pages_complete": 3,
-        "pages_failed": 1,
-        "job": None,
-    }
-    assert BOOK in shelf("books")[1]
 
 
 async def test_a_book_is_named_by_the_beginning_of_its_key(library: Library) -> None:

@@ -25,12 +25,12 @@ from temporalio.service import RPCError
 from activities.contracts import JobResult
 from cli.stack import servers
 from schemas.defradb import DefraStore
-from schemas.documents import Book, Document, Lease, Metric, OcrResult, Page, ToC, TocEntry
+from schemas.documents import Book, Chapter, Document, Lease, Metric, OcrResult, Page, Paragraph, ToC, TocEntry
 from schemas.errors import StoreUnavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "a-day-at-a-time-scan.pdf"
-BOOK_TYPES: tuple[type[Document], ...] = (Book, Page, OcrResult, ToC, TocEntry)
+BOOK_TYPES: tuple[type[Document], ...] = (Book, Page, OcrResult, ToC, TocEntry, Chapter, Paragraph)
 TESSERACT_PROCESSES = 2
 """As on a machine of two cores, wherever it runs."""
 RAPIDOCR_PROCESSES = 1

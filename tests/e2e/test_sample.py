@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from schemas.documents import Book, OcrResult, Page
 from tests.e2e.conftest import SAMPLE_JOB, SampleRun
-from tests.e2e.machine import ENGINE_PROCESSES, JOB_SECONDS, Machine, until
+from tests.e2e.machine import ENGINE_PROCESSES, JOB_SECONDS, SAMPLE, Machine, until
 from tests.providers.reading_helpers import character_errors, sample_truth
 
 pytestmark = pytest.mark.slow
@@ -86,6 +88,50 @@ class TestAgainstTheTruth:
         assert read["tesseract"] == 26
         assert read["rapidocr"] == sum(engine == "rapidocr" for engine, _ in sample_run.begun)
         assert {metric.outcome for metric in attempts} == {"ok"}
+
+
+@pytest.fixture(scope="module")
+def exports(sample_run: SampleRun) -> Path:
+    """Every format, written by one command."""
+    folder = sample_run.machine.folder / "exports"
+    done = sample_run.machine.shelf("export", sample_run.book, "--format", "all", "--out", str(folder), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["missing"] == []
+    assert sorted(row["path"] for row in found["exports"]) == sorted(str(path) for path in folder.iterdir())
+    return folder
+
+
+class TestExports:
+    def test_all_formats_are_there(self, exports: Path, sample_run: SampleRun) -> None:
+        names = (".txt", ".md", ".json", ".epub", ".pdf", ".hocr", "-alto", "-mets")
+        assert {path.name for path in exports.iterdir()} == {sample_run.book + name for name in names}
+
+    def test_the_pdf_finds_every_word_where_it_was_read(self, exports: Path, sample_run: SampleRun) -> None:
+        import pymupdf
+
+        path = exports / f"{sample_run.book}.pdf"
+        pages = json.loads((exports / f"{sample_run.book}.json").read_text())["pages"]
+        with pymupdf.open(path) as document:
+            assert [page.get_label() for page in document] == [row["label"] or "" for row in TRUTH["pages"]]
+            assert [(title, page) for _, title, page in document.get_toc()] == [
+                (row["title"], row["page"]) for row in TRUTH["toc"]
+            ]
+            for page, row in zip(document, pages, strict=True):
+                read = [word for line in row["lines"] for word in line["words"]]
+                words = page.get_text("words", sort=False)
+                assert [word[4] for word in words] == [word["text"] for word in read]
+                for word, known in zip(words, read, strict=True):
+                    assert max(abs(a - b) for a, b in zip(word[:4], known["box"], strict=True)) <= 1.5
+        assert path.stat().st_size <= 1.1 * SAMPLE.stat().st_size
+
+    def test_the_epub_lists_the_printed_pages(self, exports: Path, sample_run: SampleRun) -> None:
+        with zipfile.ZipFile(exports / f"{sample_run.book}.epub") as book:
+            nav = book.read("EPUB/nav.xhtml").decode()
+        for row in TRUTH["pages"]:
+            assert row["label"] is None or f">{row['label']}</a>" in nav
+        for row in TRUTH["toc"]:
+            assert f"{row['title']}</a>" in nav
 
 
 class TestWhatTemporalShows:

@@ -193,6 +193,68 @@ async def test_limits_of_integers_lists_and_null(store: Store, book: str) -> Non
     assert other.outcome is Saved.SAVED  # no list is not an empty list
 
 
+# --- deletes ---
+
+
+async def test_what_is_deleted_is_gone_and_the_rest_stays(store: Store, book: str) -> None:
+    documents = readings(book, 40)
+    await store.create(OcrResult, documents)
+    keys = [each.key for each in documents[:30]]
+    assert await store.delete(OcrResult, keys) == 30
+    assert await store.delete(OcrResult, [*keys, f"{book}/never-there"]) == 0
+    assert await store.delete(OcrResult, []) == 0
+    left = await store.find(OcrResult, {"book_key": book}, [])
+    assert {each.key for each in left} == {each.key for each in documents[30:]}
+    assert await store.get(OcrResult, keys) == {}
+    assert await store.history(OcrResult, keys[0]) == []
+
+
+async def test_what_was_deleted_can_be_made_again_as_it_was(store: Store, book: str) -> None:
+    documents = readings(book, 30)
+    for _ in range(3):
+        written = await store.create(OcrResult, documents)
+        assert {each.outcome for each in written} == {Saved.SAVED}
+        assert {each.outcome for each in await store.create(OcrResult, documents)} == {Saved.EQUAL}
+        stored = await store.get(OcrResult, [each.key for each in documents])
+        assert [stored[each.key] for each in documents] == documents
+        [version] = await store.history(OcrResult, documents[0].key)
+        wanted = {name: value for name, value in documents[0].model_dump().items() if value is not None}
+        assert (version.cid, version.state) == (written[0].cid, dict(sorted(wanted.items())))
+        await store.delete(OcrResult, [each.key for each in documents])
+
+
+async def test_some_were_deleted_some_exist_some_are_new(store: Store, book: str) -> None:
+    documents = readings(book, 36)
+    await store.create(OcrResult, documents[:24])
+    await store.delete(OcrResult, [each.key for each in documents[6:18]])
+    written = await store.create(OcrResult, documents)
+    outcome = {each.key: each.outcome for each in written}
+    assert [key for key in outcome if outcome[key] is Saved.EQUAL] == [
+        each.key for each in [*documents[:6], *documents[18:24]]
+    ]
+    assert len(await store.find(OcrResult, {"book_key": book}, [])) == 36
+
+
+async def test_a_deleted_stub_is_a_stub_again_and_can_be_saved(store: Store, book: str) -> None:
+    keys = await pages(store, book, 30)
+    await store.update(Page, "ocr", 1, 1, [save(key, "a", text="before") for key in keys])
+    await store.delete(Page, keys)
+    assert await pages(store, book, 30) == keys
+    assert {page.text for page in await store.find(Page, {"book_key": book}, ["text"])} == {None}
+    await store.update(Page, "ocr", 1, 1, [save(key, "a", text="after") for key in keys])
+    assert {page.text for page in await store.find(Page, {"book_key": book}, ["text"])} == {"after"}
+    assert await heights(store, keys[:1]) == [2]
+
+
+async def test_several_make_again_what_was_deleted(store: Store, book: str) -> None:
+    documents = readings(book, 20)
+    await store.create(OcrResult, documents)
+    await store.delete(OcrResult, [each.key for each in documents])
+    await asyncio.gather(*(store.create(OcrResult, documents) for _ in range(3)))
+    assert len(await store.find(OcrResult, {"book_key": book}, [])) == 20
+    assert len(await store.history(OcrResult, documents[0].key)) == 1
+
+
 # --- guarded updates ---
 
 

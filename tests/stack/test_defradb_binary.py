@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack import defradb_binary, defradb_build
+from cli.stack import defradb_binary, defradb_build, defradb_release
 from cli.stack.progress import Progress, no_progress
 from schemas.errors import DiskFull, ServerUnavailable
 
@@ -58,7 +58,7 @@ def test_a_build_appears_whole_and_leaves_nothing_else(toolchain: None, monkeypa
         return program(out / "defradb", "defradb 0.19.0 ( )")
 
     monkeypatch.setattr(defradb_build, "_compile", compile_it)
-    root = defradb_binary.cache_dir()
+    root = defradb_release.cache_dir()
     killed = root / ".defradb-build-killed" / "go" / "pkg"
     killed.mkdir(parents=True)
     (killed / "file").touch()
@@ -76,7 +76,7 @@ def test_a_failed_build_leaves_nothing_and_is_tried_again(toolchain: None, monke
     for _ in range(2):
         with pytest.raises(ServerUnavailable, match="ended with 1"):
             defradb_build.build(defradb_binary.built_binary(), no_progress)
-    assert [path.name for path in defradb_binary.cache_dir().iterdir()] == ["defradb-build.lock"]
+    assert [path.name for path in defradb_release.cache_dir().iterdir()] == ["defradb-build.lock"]
 
 
 def test_too_little_room_is_said_before_the_build(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ from providers.queues import QUEUES
 from providers.source import LeafSource, Manifest, SourcePart
 from schemas.documents import Book, OcrResult, Page, ToC, TocEntry
 from schemas.memory import MemoryStore
-from schemas.reading import Line, PageReading, Word
+from schemas.reading import Box, Line, PageReading, Word
 from schemas.store import digest
 from worker import make_workers
 
@@ -125,21 +125,35 @@ class Pdf:
     def __init__(self) -> None:
         self.good: set[int] = set()
         self.outline: list[tuple[int, str, int]] = []
+        self.drawings: dict[int, list[Box]] = {}
+        self.looked_at: list[int] = []
+        self.gutters: dict[tuple[int, int], tuple[float | None, str]] = {}
 
-    async def leaf(self, leaf: LeafSource, timeout_seconds: float) -> LeafFacts:
+    async def leaf(
+        self, leaf: LeafSource, timeout_seconds: float, *, images: bool = False, steps: str | None = None
+    ) -> LeafFacts:
         return LeafFacts(
             width=400.0,
             height=600.0,
             rotation=0,
-            image_hash=hashlib.sha256(f"{leaf.index}".encode()).hexdigest(),
+            image_hash=hashlib.sha256(f"{Path(leaf.path).name} {leaf.index} {leaf.region}".encode()).hexdigest(),
             text_layer="good" if leaf.page in self.good else "none",
         )
 
     async def book(self, manifest: Manifest, artifacts: Any) -> BookFacts:
         return BookFacts(outline=self.outline)
 
+    async def figures(self, leaf: LeafSource, text: Sequence[Box], timeout_seconds: float) -> list[Box]:
+        self.looked_at.append(leaf.page)
+        return self.drawings.get(leaf.page, [])
+
     async def inspect(self, paths: Sequence[Path]) -> list[tuple[Path, str, int]]:
-        return [(path, "pdf", int(path.read_text())) for path in paths]
+        return [(path, "pdf", int(path.read_text().split()[0])) for path in paths]
+
+    async def spreads(
+        self, files: Sequence[tuple[Path, str, int]], *, always: bool = False
+    ) -> dict[tuple[int, int], tuple[float | None, str]]:
+        return dict(self.gutters)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -22,7 +23,7 @@ from activities.registry import OPERATIONS
 from activities.state import JobState
 from workflows.driver import Carried, Planner
 
-PROVIDERS = ("pdf", "text-layer", "tesseract", "rapidocr", "vote", "rules")
+PROVIDERS = ("pdf", "text-layer", "tesseract", "rapidocr", "vote", "rules", "structure")
 
 
 def config(pages: int, batch: int = 4, **changes: object) -> JobConfig:
@@ -45,6 +46,7 @@ def config(pages: int, batch: int = 4, **changes: object) -> JobConfig:
                 "extract": "pdf",
                 "blend": "vote",
                 **dict.fromkeys(("label_read", "label", "metadata", "toc_find", "toc_extract"), "rules"),
+                **dict.fromkeys(("toc_link", "structure", "paragraph"), "structure"),
             },
             **changes,
         }
@@ -65,7 +67,7 @@ def outcome_of(unit: WorkUnit, item: int, chance: random.Random, fault: float) -
     if chance.random() < fault:
         status = chance.choice(["permanent", "transient"])
         return Outcome(item=item, status=status, failure=Failure(code="ServerError", message="scripted"))
-    figures = {"confidence": chance.uniform(50, 99), "text_layer": chance.choice(["good", "poor"])}
+    figures = {"expected_cer": chance.uniform(0, 0.2), "text_layer": chance.choice(["good", "poor"])}
     return Outcome(item=item, status="ok", artifact="a" * 64, figures=figures)
 
 
@@ -134,6 +136,51 @@ def test_without_faults_everything_completes_and_second_opinions_keep_to_their_s
     assert 0 < len(second) <= 5
 
 
+def second_opinions(pages: int, range_of: tuple[int, ...], expected: dict[int, float]) -> list[int]:
+    """Pages of a range that get a second opinion, given what is expected of their first readings."""
+    operations = [OPERATIONS["ocr"], OPERATIONS["blend"]]
+    state = JobState(
+        config=config(pages, second_opinion_share=0.1),
+        pages=range_of,
+        leaves={page: f"0000-{page:04d}" for page in range_of},
+        own=("ocr", "blend"),
+    )
+    state.of("extract").complete = set(range_of)
+    planner = Planner(state, operations)
+    chosen: list[int] = []
+    while not planner.settled():
+        planner.collect()
+        unit = planner.next_unit()
+        if unit is None:
+            state.flush = True
+            continue
+        if unit.variant == "second":
+            chosen += unit.pages
+        outcomes = tuple(
+            Outcome(item=item, status="ok", artifact="a" * 64, figures={"expected_cer": expected.get(item, 0.002)})
+            for item in unit.items
+        )
+        planner.apply(Carried(unit, work=WorkResult(outcomes=outcomes), save=SaveResult()))
+    return sorted(chosen)
+
+
+def test_the_pages_with_the_most_expected_errors_get_the_second_opinions_of_their_range() -> None:
+    front, body = tuple(range(1, 31)), tuple(range(31, 81))
+    many = {page: 0.02 + page / 1000 for page in range(1, 101)}
+    # Of ten second opinions for 100 pages the front has seven, and the next fifty pages keep to what is left.
+    assert second_opinions(100, front, many) == [24, 25, 26, 27, 28, 29, 30]
+    assert second_opinions(100, body, many) == [78, 79, 80]
+    assert second_opinions(100, body, {60: 0.3}) == [60]
+    assert second_opinions(100, body, {60: 0.019}) == [], "few errors are expected: one reading is enough"
+
+
+def test_units_of_a_blend_name_the_range_whose_words_they_know() -> None:
+    operations = [OPERATIONS[name] for name in ("extract", "ocr", "blend")]
+    state = state_of(config(20), operations)
+    sent = run(Planner(state, operations), random.Random(3), 0.0)
+    assert {unit.scope for unit in sent if unit.operation == "blend"} == {"1-20"}
+
+
 def test_blend_runs_once_for_a_page_that_is_read_twice() -> None:
     operations = list(OPERATIONS.values())
     state = state_of(config(20), operations)
@@ -165,7 +212,7 @@ def test_a_page_that_fails_blocks_only_what_needs_it() -> None:
                     outcomes=tuple(
                         Outcome(item=item, status="permanent", failure=Failure(code="Rejected", message="no"))
                         if broken and item == 3
-                        else Outcome(item=item, status="ok", figures={"confidence": 95.0, "text_layer": "none"})
+                        else Outcome(item=item, status="ok", figures={"expected_cer": 0.002, "text_layer": "none"})
                         for item in unit.items
                     )
                 ),
@@ -199,15 +246,25 @@ def test_a_batch_that_dies_is_repeated_page_by_page_and_only_a_single_fails() ->
     assert set(state.of("ocr").failed) == {3}
 
 
-@pytest.mark.parametrize(("pages", "expected"), [(1, 1), (20, 1), (21, 2), (50, 3)])
-def test_quota_of_a_first_range(pages: int, expected: int) -> None:
+def quotas(pages: int, share: float) -> list[int]:
+    """Of the ranges of a whole book."""
     from activities.ocr.operation import _quota
+    from workflows.ranges import cut
 
-    assert _quota(tuple(range(1, pages + 1)), 0.05) == expected
+    job = config(pages, second_opinion_share=share)
+    return [_quota(chunk, job) for chunk in cut(tuple(range(1, pages + 1)), job)]
 
 
-def test_quotas_of_all_ranges_add_up() -> None:
-    from activities.ocr.operation import _quota
+@pytest.mark.parametrize(("pages", "expected"), [(1, [1]), (20, [1]), (21, [2]), (30, [2]), (0, [])])
+def test_quota_of_a_short_book(pages: int, expected: list[int]) -> None:
+    assert quotas(pages, 0.05) == expected
 
-    ranges = [range(1, 31), range(31, 81), range(81, 121)]
-    assert sum(_quota(tuple(chunk), 0.05) for chunk in ranges) == 6
+
+@pytest.mark.parametrize(("pages", "expected"), [(50, [2, 1]), (120, [4, 2, 0]), (300, [10, 1, 1, 1, 1, 1, 0])])
+def test_quotas_of_all_ranges_add_up_and_the_front_has_most(pages: int, expected: list[int]) -> None:
+    assert quotas(pages, 0.05) == expected
+    assert sum(expected) == math.ceil(0.05 * pages)
+
+
+def test_no_share_no_second_opinions() -> None:
+    assert quotas(120, 0.0) == [0, 0, 0]

@@ -89,6 +89,22 @@ async def test_second_opinions_worst_first_within_their_share(shelf: Shelf) -> N
     assert [len(documents[page].ocr_results or ()) for page in (3, 7, 11, 40)] == [2, 2, 1, 2]
 
 
+async def test_words_of_the_range_decide_where_two_readings_differ(shelf: Shelf) -> None:
+    name = "Brother Rothwxll came home"  # no list of a language has the name, but three pages have
+    shelf.tesseract.texts = {1: [name], 2: [name], 5: [name], 3: ["Then Rothwxll spoke"]}
+    shelf.rapidocr.texts = {3: ["Then Rothwcll spoke"]}
+    shelf.tesseract.low = {3}
+    result = await shelf.run(6)
+    assert result.state == "complete"
+    assert set(shelf.rapidocr.calls) == {3}
+    documents = await shelf.pages(result.book_id)
+    assert documents[3].text == "Then Rothwxll spoke"
+    assert documents[3].agreement == pytest.approx(2 / 3, abs=0.001)
+    first, second = sorted(await shelf.ocr_results(result.book_id), key=lambda each: -(each.expected_cer or 0))[:2]
+    assert first.page_key == documents[3].key
+    assert (first.expected_cer or 0) > 0.5 > (documents[3].expected_cer or 0) > (second.expected_cer or 0)
+
+
 async def test_blank_pages_complete(shelf: Shelf) -> None:
     shelf.tesseract.texts = {2: [], 4: []}
     result = await shelf.run(5)

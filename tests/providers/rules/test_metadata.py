@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from providers.rules.isbn import find_isbns
-from providers.rules.lexicon import book_lexicon, language_of
+from providers.rules.lexicon import language_of
 from providers.rules.metadata import Metadata, extract
 from providers.rules.names import looks_like_name, name_case, split_names, title_case
 from schemas.reading import PageReading
@@ -171,9 +171,3 @@ def test_sample(engine: str) -> None:
     assert found.place == "Edinburgh"
     assert found.subtitle is None
     assert all(0 < evidence.confidence <= 1 for evidence in found.evidence.values())
-
-
-def test_the_books_lexicon_has_words_of_two_pages() -> None:
-    words = book_lexicon([reading for _, reading in sample("tesseract")[3:9]])
-    assert "the" in words
-    assert "“the" not in words
