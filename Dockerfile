@@ -62,5 +62,5 @@ ENV PATH=/opt/venv/bin:/opt/defradb:$PATH \
     SHELF_HOME=/var/lib/shelf \
     SHELF_WORKER=external
 USER shelf
-HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 CMD ["python", "deploy/worker_health.py"]
+HEALTHCHECK --interval=60s --timeout=30s --start-period=60s --retries=3 CMD ["python", "deploy/worker_health.py"]
 CMD ["python", "worker.py"]

@@ -9,11 +9,11 @@ from typing import Any
 from activities.contracts import BOOK_ITEM, SaveInput, UnitInput
 from activities.save import RESULT, Loaded, flags
 from activities.services import Services
-from activities.work import Item, Produced
-from providers.artifacts import Request
+from activities.work import Item, Produced, request_of
 from providers.rules import REVISION
 from providers.rules.proposal import Proposal
 from schemas.documents import Book, Document, Page, ToC
+from schemas.errors import ArtifactMissing
 from schemas.keys import toc_key
 from schemas.pagespec import parse_pages
 from schemas.reading import PageReading
@@ -44,26 +44,29 @@ class BookRecords:
             if page in among and document.flag(operation, "complete") and document.flag(operation, "artifact")
         }
 
+    def body(self, page: int, artifact: str) -> bytes:
+        """What was published for the page. Raises ArtifactMissing: a result without that page would look complete."""
+        body = self.services.artifacts.get(artifact)
+        if body is None:
+            key = self.book.key if self.book is not None else ""
+            raise ArtifactMissing(
+                f"What was read on page {page} of {key} is not in the artifact store.",
+                f"Read it again: `shelf process {key} --pages {page} --fresh`.",
+            )
+        return body
+
     async def readings(self, wanted: list[int]) -> list[tuple[int, PageReading]]:
-        """Blended readings of the wanted pages that have one."""
+        """Blended readings of the wanted pages that have one. Raises ArtifactMissing."""
         artifacts = self.artifacts("blend", wanted)
         return await asyncio.to_thread(
-            lambda: [
-                (page, PageReading.from_json(body))
-                for page, artifact in artifacts.items()
-                if (body := self.services.artifacts.get(artifact)) is not None
-            ]
+            lambda: [(page, PageReading.from_json(self.body(page, name))) for page, name in artifacts.items()]
         )
 
     async def proposals(self) -> dict[int, Proposal]:
-        """Label proposals of all pages that have one."""
+        """Label proposals of all pages that have one. Raises ArtifactMissing."""
         artifacts = self.artifacts("label_read")
         return await asyncio.to_thread(
-            lambda: {
-                page: Proposal.model_validate_json(body)
-                for page, artifact in artifacts.items()
-                if (body := self.services.artifacts.get(artifact)) is not None
-            }
+            lambda: {page: Proposal.model_validate_json(self.body(page, name)) for page, name in artifacts.items()}
         )
 
 
@@ -90,14 +93,7 @@ def book_item(
     async def produce() -> Produced:
         return Produced(await call(), model=model)
 
-    request = Request(
-        operation=job.unit.operation,
-        provider=job.unit.provider,
-        model=model,
-        parameters=dict(parameters or {}),
-        inputs=tuple(reads),
-        generation=generation,
-    )
+    request = request_of(job, model, reads, generation, parameters)
     return [Item(item=BOOK_ITEM, request=request, inputs=inputs, call=produce, earlier=earlier)]
 
 

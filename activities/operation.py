@@ -103,7 +103,7 @@ class Operation:
 
     def choice(self, state: JobState) -> str:
         """What the user chose, as a hash; part of `_inputs`, so that another choice makes the flag stale."""
-        return digest([self.provider(state)])[:16]
+        return choice_of(self.provider(state))
 
     def blockers(self, state: JobState, item: int) -> str:
         """The flag that keeps the item from ever becoming ready: settled but not complete; '' if none."""
@@ -237,6 +237,11 @@ class BookOperation(Operation):
         if own.settled(BOOK_ITEM) or BOOK_ITEM in own.planned or not self.ready(state, BOOK_ITEM):
             return []
         return [WorkUnit(operation=self.name, provider=self.provider(state), scope=format_pages(self.reads(state)))]
+
+
+def choice_of(provider: str) -> str:
+    """The hash of a choice that consists of the provider alone."""
+    return digest([provider])[:16]
 
 
 def current(document: Document | None, operation: str, inputs: str) -> bool:

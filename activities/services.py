@@ -10,6 +10,7 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.contracts import WorkUnit
 from providers.artifacts import ArtifactStore
 from providers.base import OcrProvider
 from providers.queues import ProviderQueue
@@ -90,11 +91,11 @@ class Services:
             image_steps=(document.image_steps if document is not None else None) or "",
         )
 
-    async def pages(self, book_id: str, pages: Sequence[int], leaves: Sequence[str]) -> dict[int, Page]:
+    async def pages(self, book_id: str, unit: WorkUnit) -> dict[int, Page]:
         """The Page documents of a unit, by physical page, without their texts; those without one are absent."""
-        keys = [page_key(book_id, leaf) for leaf in leaves]
+        keys = [page_key(book_id, leaf) for leaf in unit.leaves]
         found = await self.store.get(Page, keys, UNIT_FIELDS)
-        return {page: found[key] for page, key in zip(pages, keys, strict=True) if key in found}
+        return {page: found[key] for page, key in zip(unit.pages, keys, strict=True) if key in found}
 
     async def book_pages(self, book_id: str) -> dict[int, Page]:
         """All Page documents of a book, by physical page, without their texts."""

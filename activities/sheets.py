@@ -14,7 +14,9 @@ MODEL = f"structure/{REVISION}"
 
 
 async def read_sheets(records: BookRecords, page_count: int) -> list[Sheet]:
-    """All leaves of the book in order, running heads and the like marked; one that was not read has no lines."""
+    """All leaves of the book in order, running heads and the like marked; one that was not read has no lines.
+
+    Raises ArtifactMissing."""
     return await asyncio.to_thread(_read, records, page_count)
 
 
@@ -24,7 +26,7 @@ def _read(records: BookRecords, page_count: int) -> list[Sheet]:
     for page in range(1, page_count + 1):
         document = records.pages.get(page)
         # One at a time: the readings of 5,000 pages would take a gigabyte, their sheets a tenth of it.
-        body = records.services.artifacts.get(blended[page]) if page in blended else None
+        body = records.body(page, blended[page]) if page in blended else None
         sheets.append(
             make_sheet(
                 page,

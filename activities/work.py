@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,6 +55,26 @@ class Item:
     earlier: str = ""
     """The artifact that the document names now, if others read it by its name: an equal answer keeps that name, so that
     nothing follows from doing it anew."""
+
+
+def request_of(
+    job: UnitInput, model: str, reads: Iterable[str], generation: int, parameters: Mapping[str, Any] | None = None
+) -> Request:
+    """What an item of the unit asks of the unit's provider.
+
+    Args:
+        model: the engine or the rules, with their revision.
+        reads: everything that is looked at, as hashes.
+        parameters: what else changes the answer.
+    """
+    return Request(
+        operation=job.unit.operation,
+        provider=job.unit.provider,
+        model=model,
+        parameters=dict(parameters or {}),
+        inputs=tuple(reads),
+        generation=generation,
+    )
 
 
 @dataclass(slots=True)

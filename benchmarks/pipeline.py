@@ -20,6 +20,7 @@ from activities.extract.operation import TEXT_LAYER
 from activities.ocr.activity import _figures
 from activities.registry import by_key
 from activities.state import JobState
+from activities.toc_find.operation import LAST_PAGES
 from benchmarks.readings import EngineReading, PageImage, Reader
 from books.evaluation.truth import METADATA
 from providers.lexicon import Lexicon, book_words
@@ -69,7 +70,8 @@ async def process(name: str, images: Sequence[PageImage], reader: Reader) -> Pro
     labels = sequence([proposals[page] for page in sorted(blended)], facts.page_labels or None)
     first = sorted(blended.items())
     told = metadata.extract(first[: config.metadata_pages], facts.info)
-    found = contents.find(first[: config.contents_pages], facts.outline)
+    looked_at = first[: config.contents_pages]
+    found = contents.find([*looked_at, *first[len(looked_at) :][-LAST_PAGES:]], facts.outline)
     entries = contents.extract(
         [(page, blended[page]) for page in found.pages],
         facts.outline,

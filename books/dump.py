@@ -24,7 +24,7 @@ import pydantic_core
 
 from activities.holdings import MEMBERS, Collector, Holdings, where
 from providers.artifacts import ArtifactStore
-from schemas.documents import Book, Document, Lease
+from schemas.documents import Book, Document, Lease, Metric
 from schemas.errors import ArtifactMissing, DiskFull, LeaseHeld
 from schemas.guard import row_of, same_content
 from schemas.sdl import SCALARS, python_types
@@ -150,6 +150,8 @@ class _Writer:
         for kind, rows in documents.items():
             await asyncio.to_thread(self._lines, f"books/{book}/{kind.__name__}.jsonl", rows)
             summary.documents[kind.__name__] = len(rows)
+            if kind is Metric and not self._options.history:
+                continue  # what it names are the versions of earlier databases
             for row in rows:
                 collector.add(kind, row)
         if self._options.history:

@@ -27,7 +27,7 @@ from books.dump import BLOCK_BYTES, FORMAT, FORMAT_VERSION, KINDS, MANIFEST, Bus
 from providers.artifacts import ArtifactStore
 from schemas.documents import Book, Document, Lease, Metric
 from schemas.errors import BadInput, DocumentRefused, LeaseHeld, RevReused, ShelfError
-from schemas.guard import row_of, same
+from schemas.guard import difference, row_of, same
 from schemas.sdl import SCALARS, python_types
 from schemas.store import Store, Version, digest
 
@@ -460,7 +460,8 @@ async def _note(dump: Dump, store: Store, artifacts: ArtifactStore, book: str) -
 class WholeHistory:
     """A store whose `history` of a document begins where it began, in the databases that its book came from.
 
-    Heights go on from those of before; a load is one version, which holds all that the last one said."""
+    Heights go on from those of before. A load is one version, which changes nothing: who asks for the commit that wrote a
+    value finds the one that wrote it first."""
 
     def __init__(self, store: Store, artifacts: ArtifactStore, book: str) -> None:
         self._store = store
@@ -476,8 +477,9 @@ class WholeHistory:
         own = await self._store.history(kind, key)
         if self._earlier is None:
             self._earlier = await self._read()
-        earlier = self._earlier.get(key, [])
-        return [*earlier, *(replace(version, height=version.height + len(earlier)) for version in own)]
+        versions = list(self._earlier.get(key, ()))
+        _append(versions, own)
+        return versions
 
     async def _read(self) -> dict[str, list[Version]]:
         found: dict[str, list[Version]] = {}
@@ -487,16 +489,28 @@ class WholeHistory:
                 body = await asyncio.to_thread(self._artifacts.get, noted.removeprefix(EARLIER_HISTORY))
                 for line in (body or b"").splitlines():
                     row = json.loads(line)
-                    _append(found.setdefault(row["key"], []), row["versions"])
+                    _append(found.setdefault(row["key"], []), _versions(row["versions"]))
         return found
 
 
-def _append(versions: list[Version], rows: Sequence[Mapping[str, Any]]) -> None:
-    """One database's versions of a document after those of the ones before it."""
+def _versions(rows: Sequence[Mapping[str, Any]]) -> list[Version]:
+    """As they stand in a dump, with the state that each one led to."""
     state: dict[str, Any] = {}
+    versions = []
     for row in rows:
         state = {**state, **row["changed"]}
-        versions.append(Version(row["cid"], len(versions) + 1, row["changed"], state, row["signer"]))
+        versions.append(Version(row["cid"], row["height"], row["changed"], state, row["signer"]))
+    return versions
+
+
+def _append(versions: list[Version], later: Sequence[Version]) -> None:
+    """One database's versions of a document after those of the databases before it."""
+    before = len(versions)
+    for number, version in enumerate(later):
+        changed = version.changed
+        if before and not number:
+            changed = difference(versions[-1].state, changed)
+        versions.append(replace(version, height=before + version.height, changed=changed))
 
 
 def with_earlier(store: Store, artifacts: ArtifactStore, book: str) -> Store:

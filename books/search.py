@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from books.search_index import CURRENT, IndexBroken, IndexPage, Placed, SearchIndex, check_fts5
+from books.search_index import CURRENT, IndexBroken, IndexPage, Placed, SearchBusy, SearchIndex, check_fts5
 from books.search_query import plain
 from schemas.documents import Book, Lease, Page
 from schemas.store import Store, digest
@@ -46,12 +46,6 @@ class Freshness:
     pages_written: int = 0
     rebuilt: bool = False
     seconds: float = 0.0
-
-
-class SearchBusy(IndexBroken):
-    """Another process makes the index, and there is none yet."""
-
-    exit_code = 69
 
 
 def open_index(home: Path) -> SearchIndex:

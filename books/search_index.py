@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from books.search_query import Query, Term
-from schemas.errors import ShelfError
+from schemas.errors import DiskFull, ShelfError
 
 FORMAT = "1"
 """Of the file; another one is made anew."""
@@ -37,6 +37,7 @@ BUSY_SECONDS = 10.0
 SCRATCH_BYTES, USUAL_BYTES = 64 << 20, 1 << 20
 """What FTS5 keeps in memory before it writes a segment: while a file is made aside, and after (its default)."""
 SNIPPET_WORDS = 24
+ANEW = "Make it anew: `shelf search --rebuild`."
 HIT = ("\x02", "\x03")
 """Around each hit in a snippet; a page cannot hold them."""
 
@@ -55,6 +56,12 @@ CREATE VIRTUAL TABLE pages USING fts5(
 
 class IndexBroken(ShelfError):
     """The index file cannot be read; it is made anew from the database."""
+
+
+class SearchBusy(ShelfError):
+    """Another process has the index for itself."""
+
+    exit_code = 69
 
 
 class SearchUnavailable(ShelfError):
@@ -136,8 +143,15 @@ class SearchIndex:
         self.path = path
         new = scratch and not path.exists()
         if not new and not path.exists():
-            raise IndexBroken(f"The search index {path} is not there.")
+            raise IndexBroken(f"The search index {path} is not there.", ANEW)
         self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(new, scratch)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, new: bool, scratch: bool) -> None:
         with self._sound():
             self._db.execute("PRAGMA cache_size = -65536")
             if scratch:
@@ -148,11 +162,11 @@ class SearchIndex:
                 self._db.execute("PRAGMA synchronous = NORMAL")
             if new:
                 self._db.executescript(_SCHEMA)
-                # One transaction for all, and fewer, larger segments to merge: three times as fast.
+                # One transaction for all, and fewer, larger segments to merge.
                 self._db.execute("INSERT INTO pages(pages, rank) VALUES ('hashsize', ?)", (SCRATCH_BYTES,))
                 self._db.execute("BEGIN")
             elif self.meta("format") != FORMAT:
-                raise IndexBroken(f"The search index {path} is of another version, or was not finished.")
+                raise IndexBroken(f"The search index {self.path} is of another version, or was not finished.", ANEW)
 
     def close(self) -> None:
         self._db.close()
@@ -163,11 +177,13 @@ class SearchIndex:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_INTERRUPT):
-                raise
-            raise IndexBroken(f"The search index {self.path} cannot be read: {error}.") from error
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                raise SearchBusy("Another command writes the search index.", "Search again in a moment.") from error
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise DiskFull(f"The search index {self.path} cannot be written: {error}.", "Make room.") from error
+            raise IndexBroken(f"The search index {self.path} cannot be read: {error}.", ANEW) from error
         except sqlite3.DatabaseError as error:
-            raise IndexBroken(f"The search index {self.path} is damaged: {error}.") from error
+            raise IndexBroken(f"The search index {self.path} is damaged: {error}.", ANEW) from error
 
     def meta(self, name: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -319,7 +335,8 @@ class SearchIndex:
             seen = set(ordered)
             ordered += [row for row in fitting if row not in seen]
         hits = self._hits(match, ordered[offset:wanted])
-        return Found(hits, max(len(fitting), offset + len(hits) if hits else 0), reached >= high, bool(ranked) or len(fitting) <= 1)
+        total = max(len(fitting), offset + len(hits) if hits else 0)
+        return Found(hits, total, exact=reached >= high, ranked=bool(ranked) or total <= 1)
 
     def _is_frequent(self, word: Term) -> bool:
         rows = self._db.execute(

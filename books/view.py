@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from activities.operation import choice_of, current, stored_generation
+from activities.paragraph.operation import PARAGRAPH, paragraph_inputs
+from activities.structure.operation import STRUCTURE, structure_inputs
+from activities.toc_link.operation import TOC_LINK, toc_link_inputs
 from providers.artifacts import ArtifactStore
 from providers.source import LeafSource, Manifest
-from schemas.documents import Book, Chapter, OcrResult, Page, Paragraph, ToC, TocEntry
+from schemas.documents import Book, Chapter, Document, OcrResult, Page, Paragraph, ToC, TocEntry
 from schemas.errors import ArtifactMissing, BadInput
 from schemas.keys import toc_key
 from schemas.reading import PageReading
@@ -46,6 +51,25 @@ class BookView:
     def links(self) -> list[dict[str, Any]]:
         """`ToC.links`: one object per entry, in their order; empty before `toc_link`."""
         return list(json.loads(self.toc.links)) if self.toc is not None and self.toc.links else []
+
+    @cached_property
+    def structure_is_current(self) -> bool:
+        """Whether links, chapters and paragraphs were made from the texts, labels and contents of today.
+
+        False also where none were made."""
+        from activities.job import BOOK_PROVIDERS
+
+        pages, book, toc = self._by_number, self.book, self.toc
+
+        def fresh(operation: str, document: Document | None, inputs: Callable[[str, int], str]) -> bool:
+            choice = choice_of(BOOK_PROVIDERS[operation])
+            return current(document, operation, inputs(choice, stored_generation(document, operation, None)))
+
+        return (
+            fresh(TOC_LINK.name, toc, lambda choice, made: toc_link_inputs(pages, book, toc, choice, made))
+            and fresh(STRUCTURE.name, book, lambda choice, made: structure_inputs(pages, book, toc, choice, made))
+            and fresh(PARAGRAPH.name, book, lambda choice, made: paragraph_inputs(pages, book, choice, made))
+        )
 
     def reading(self, page: Page) -> PageReading | None:
         """The blended reading: words in their boxes, points of the upright page. None where the page has none yet.

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import DETACH, WAIT
 from cli.read import BOOK, JSON
 
 if TYPE_CHECKING:
-    from cli.batch import Start
+    from cli.batch_rows import Start
     from cli.connect import Connection
     from cli.summary import Ending
     from schemas.store import Store
 
 PAGES = typer.Option("--pages", help="Physical pages, as 1-20,35; all by default.")
-WAIT = typer.Option("--wait", help="Wait while another job works on the book, instead of being refused.")
-DETACH = typer.Option("--detach", help="Start the job, print its id, and return.")
 
 
 def run(
@@ -74,14 +73,14 @@ def retry(
 ) -> None:
     """Try the pages that failed again, and what follows from them. The others are not touched."""
     from cli import connect
-    from cli.output import note
-    from cli.starting import known_book, run_job
+    from cli.starting import known_book, nothing_to_do, run_job
 
     if not failed:
         raise typer.BadParameter("say what is to be tried again: --failed")
 
     async def command() -> int | None:
-        from cli.batch import Row, run_batch
+        from cli.batch import run_batch
+        from cli.batch_rows import Row
 
         async with connect.working(wait_for_worker=False) as shelf:
             if len(books) > 1:
@@ -90,12 +89,7 @@ def retry(
             beginning = await _retry_of(shelf, books[0], provider)()
             if isinstance(beginning, str):
                 key = await known_book(shelf, books[0])
-                note(f"{key}: {beginning}.")
-                if as_json:
-                    from cli import output
-
-                    output.data({"key": key, "state": "complete", "pages": 0, "failed_count": 0, "failed": []})
-                return 0
+                return nothing_to_do(key, f"{key}: {beginning}.", as_json=as_json)
             return await run_job(
                 shelf,
                 beginning.job,
@@ -112,7 +106,7 @@ def retry(
 
 def _retry_of(shelf: Connection, text: str, provider: str | None) -> Callable[[], Awaitable[Start | str]]:
     async def prepare() -> Start | str:
-        from cli.batch import Start
+        from cli.batch_rows import Start
         from cli.starting import known_book
         from schemas.pagespec import format_pages
 
@@ -147,6 +141,10 @@ async def failed_pages(shelf: Connection, book: str) -> tuple[set[int], set[int]
         if not found.running:
             result = await result_of(found.handle)
             failed |= {item.page for item in result.failed if item.page and item.page not in known}
+            whole = (await store.get(Book, [book], ["page_count"]))[book]
+            if result.failed_count > len(result.failed) and result.pages == whole.page_count:
+                # A result names some of its failures. Of a job on the whole book, what got no document failed.
+                failed |= set(range(1, result.pages + 1)) - known
     except ShelfError:
         pass  # no job is known any more, or it ended without a result
     if not failed:

@@ -9,14 +9,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cli import output
+from cli.batch_display import make_batch_display
+from cli.batch_rows import (
+    CANCELLED,
+    FAILED,
+    PAUSED,
+    PREPARING,
+    RUNNING,
+    SKIPPED,
+    BatchDisplay,
+    Row,
+    RowDisplay,
+    Start,
+    as_json_rows,
+    error_as_json,
+    exit_code_of_rows,
+    say_detached,
+    show_rows,
+)
 from cli.connect import INTERRUPTED, JobCancelled
 from cli.sources import check_there, import_book, source_key, twin_of
-from cli.starting import GAPS, start
-from cli.watching import Detached, Paused, Watch, interrupts
+from cli.starting import start
+from cli.watching import Detached, Paused, interrupts
 from schemas.documents import Book, Page, ToC
 from schemas.errors import BadInput, ShelfError
 from schemas.keys import toc_key
@@ -24,86 +41,13 @@ from schemas.pagespec import parse_pages
 from schemas.store import Store
 
 if TYPE_CHECKING:
-    from activities.contracts import JobResult, Progress
     from cli.connect import Connection
     from cli.sources import BookSource
     from providers.pdf import PdfReader
 
-WAITING, PREPARING, RUNNING, SKIPPED, FAILED, PAUSED, CANCELLED = (
-    *("waiting", "preparing", "running", "skipped", "failed", "paused", "cancelled"),
-)
-COMPLETE, WITH_GAPS = "complete", "complete_with_gaps"
-"""As jobs have them."""
-ENDED = (COMPLETE, WITH_GAPS, FAILED, PAUSED, CANCELLED, SKIPPED)
-
 ONLY = ("missing", "failed")
 NEW, PARTIAL, WITH_FAILURES, DONE = "new", "partly read", "failed", "complete"
 """How far a book is, before anything is started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a book's job is started with."""
-
-    book: str
-    job: str
-    given: dict[str, Any]
-    details: str = ""
-
-
-@dataclass(slots=True)
-class Row:
-    """One book of a batch."""
-
-    title: str
-    """What the user knows it by: a path, or a key."""
-    prepare: Callable[[], Awaitable[Start | str]]
-    """Whatever must be done before its job can start; a text instead says why there is nothing to do. Raises ShelfError."""
-    barcode: str | None = None
-    where: str = ""
-    """Line of the file that named it."""
-    state: str = WAITING
-    reason: str = ""
-    key: str | None = None
-    watch: Watch | None = None
-    result: JobResult | None = None
-    error: ShelfError | None = None
-    progress: Progress | None = None
-    began: float = 0.0
-    seconds: float = 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """As `--json` shows it."""
-        result, watch = self.result, self.watch
-        return {
-            "source": self.title,
-            "key": self.key,
-            "barcode": self.barcode,
-            "state": self.state,
-            "reason": self.reason or None,
-            "pages": result.pages if result else None,
-            "pages_complete": result.pages_complete if result else None,
-            "failed_count": result.failed_count if result else None,
-            "failed": [item.model_dump() for item in result.failed] if result else [],
-            "error": _as_json(self.error) if self.error else None,
-            "exit_code": self.exit_code,
-            "cost_usd": result.cost_usd if result else None,
-            "seconds": round(self.seconds, 1),
-            "workflow_id": watch.workflow_id if watch else None,
-            "url": watch.shelf.link(watch.workflow_id, watch.run_id or "") if watch else None,
-        }
-
-    @property
-    def exit_code(self) -> int | None:
-        """What `process` of this book alone would end with; None where it has not ended."""
-        if self.error is not None:
-            return self.error.exit_code
-        return {COMPLETE: 0, SKIPPED: 0, WITH_GAPS: GAPS}.get(self.state)
-
-
-def _as_json(error: ShelfError) -> dict[str, Any]:
-    code = getattr(error, "code", type(error).__name__)
-    return {"code": code, "message": error.message, "next_step": error.next_step}
 
 
 # How far books are --------------------------------------------------------------------------------------------------------
@@ -204,7 +148,7 @@ async def preview(
             row["state"] = (await state_of(store, row["key"], asked))["state"] if store is not None else NEW
             row["runs"] = row["state"] in only
         except ShelfError as error:
-            row["error"] = _as_json(error)
+            row["error"] = error_as_json(error)
             code = code or error.exit_code
         found.append(row)
     if as_json:
@@ -230,39 +174,6 @@ async def preview(
 # Running them ---------------------------------------------------------------------------------------------------------
 
 
-class BatchDisplay(Protocol):
-    """What shows how far several books are."""
-
-    poll_seconds: float
-
-    def changed(self, row: Row) -> None:
-        """The row has another state, or another progress."""
-
-    def note(self, text: str) -> None:
-        """Say something beside the progress."""
-
-    def close(self) -> None: ...
-
-
-@dataclass(slots=True)
-class RowDisplay:
-    """Of one book, for its `Watch`."""
-
-    row: Row
-    batch: BatchDisplay
-    poll_seconds: float
-
-    def update(self, progress: Progress) -> None:
-        self.row.progress = progress
-        self.batch.changed(self.row)
-
-    def note(self, text: str) -> None:
-        self.batch.note(text)
-
-    def close(self) -> None:
-        pass
-
-
 async def run_batch(
     shelf: Connection, rows: Sequence[Row], *, at_once: int, as_json: bool, wait: bool = False, detach: bool = False
 ) -> int:
@@ -270,8 +181,6 @@ async def run_batch(
 
     0 where every book is complete; the first error's, by the order of the rows; 3 where books have gaps.
     With `detach` every job is started, none is watched. Raises Detached after Ctrl-C."""
-    from cli.batch_display import make_batch_display
-
     display = make_batch_display(rows)
     end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     gate, reviving, keys = asyncio.Semaphore(at_once), asyncio.Lock(), dict[str, Row]()
@@ -301,7 +210,7 @@ async def run_batch(
     else:
         show_rows(rows)
     if code == INTERRUPTED:
-        _say_detached(rows)
+        say_detached(rows)
     return code
 
 
@@ -356,46 +265,3 @@ async def _run_row(
         become(FAILED, error.message)
     else:
         become(row.result.state)
-
-
-def exit_code_of_rows(rows: Sequence[Row]) -> int:
-    """Errors before gaps, gaps before nothing."""
-    codes = [row.exit_code or 0 for row in rows]
-    errors = [code for code in codes if code not in (0, GAPS)]
-    return errors[0] if errors else max(codes, default=0)
-
-
-def as_json_rows(rows: Sequence[Row]) -> dict[str, Any]:
-    """All rows, and how many ended how."""
-    states = [row.state for row in rows]
-    counts = {state: states.count(state) for state in (COMPLETE, WITH_GAPS, FAILED, SKIPPED)}
-    return {"books": [row.as_json() for row in rows], **counts, "other": len(rows) - sum(counts.values())}
-
-
-def show_rows(rows: Sequence[Row]) -> None:
-    """The summary of a batch: a line per book, then what to do about those that have none or gaps."""
-    with_barcode = any(row.barcode for row in rows)
-    table = []
-    for row in rows:
-        result = row.result
-        pages = f"{result.pages_complete} of {result.pages}" if result else None
-        what = row.reason
-        if result is not None and result.failed_count:
-            what = f"{result.failed_count} failed; see `shelf pages {row.key}`, try again: `shelf retry {row.key} --failed`"
-        cells = [row.title, row.key, row.state.replace("_", " "), pages, output.duration(row.seconds), what]
-        table.append([row.barcode, *cells] if with_barcode else cells)
-    headers = ["source", "key", "state", "pages", "time", ""]
-    output.table(["barcode", *headers] if with_barcode else headers, table, right=["pages", "time"])
-    for row in rows:
-        if row.error is not None and row.error.next_step:
-            place = f" ({row.where})" if row.where else ""
-            output.note(f"{row.title}{place}: {output.sentence(row.error.message)} {row.error.next_step}")
-
-
-def _say_detached(rows: Sequence[Row]) -> None:
-    running = [row for row in rows if row.state == RUNNING]
-    waiting = [row for row in rows if row.state in (WAITING, PREPARING)]
-    output.note(f"Detached; {len(running)} jobs go on, {len(waiting)} books were not begun.")
-    for row in running:
-        output.note(f"  watch it:  shelf watch {row.key}")
-    output.note("The same command again goes on: what is done is not done twice.")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cli.batch import ENDED, FAILED, PREPARING, RUNNING, WITH_GAPS, BatchDisplay, Row
+from cli.batch_rows import ENDED, FAILED, PREPARING, RUNNING, WITH_GAPS, BatchDisplay, Row
 from cli.display import BAR_CHARACTERS, LINE_EVERY_SECONDS, clock, doing
 from cli.jobs import pages_read, works_on_pages
 from cli.output import is_live, note

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import WAIT
 from cli.read import BOOK, JSON
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 PAGE = typer.Option("--page", help="Physical page, counted from 1.", metavar="N", min=1, show_default=False)
 WHY = typer.Option("--why", help="Why, in a sentence; kept with the correction.", metavar="TEXT")
 WHO = typer.Option("--who", help="Who says so. Default: SHELF_USER, or who is logged in.", metavar="NAME")
-WAIT = typer.Option("--wait", help="Wait while another job works on the book, instead of being refused.")
 STDIN = "-"
 LISTS = ("authors", "isbn")
 """Fields that hold several values; `--set` separates them by semicolons, since names have commas in them."""
@@ -84,12 +84,11 @@ async def _correct_text(
     import asyncio
 
     from activities.correcting import publish_text
-    from cli import output
+    from cli.starting import nothing_to_do
     from providers.vote import tidy
 
     if current is not None and tidy(text) == tidy(current):
-        output.note(f"The text of page {page} is the same: nothing changed.")
-        return None
+        return nothing_to_do(key, f"The text of page {page} is the same: nothing changed.", as_json=as_json)
     fingerprint = await asyncio.to_thread(publish_text, shelf.artifacts, text)
     said = {"page": page, "field": "text", "artifact": fingerprint, "why": why}
     return await run_correction(shelf, key, who, [said], wait=wait, as_json=as_json)
@@ -102,6 +101,7 @@ async def _edit(
     import asyncio
 
     from cli import output
+    from cli.starting import nothing_to_do
     from schemas.errors import ShelfError
 
     file = scratch_file(f"{key}-page-{page}.txt", f"{current}\n" if current else "")
@@ -110,8 +110,8 @@ async def _edit(
         await asyncio.to_thread(open_editor, file)
         text = read_text(file)
         if current and not text.strip():
-            output.note("The text is empty: nothing changed. Of a blank page, say so with --text-file /dev/null.")
-            return None
+            sentence = "The text is empty: nothing changed. Of a blank page, say so with --text-file /dev/null."
+            return nothing_to_do(key, sentence, as_json=as_json)
         try:
             return await _correct_text(shelf, key, page, current, text, who, why, wait=wait, as_json=as_json)
         except ShelfError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ def delete(
     from cli import connect, output
     from cli.starting import known_book, run_job
     from cli.summary import Ending
+    from schemas.errors import ShelfError
 
     async def command() -> int | None:
         async with connect.working(wait_for_worker=False) as shelf:
@@ -52,7 +54,8 @@ def delete(
                 as_json=as_json,
                 ending=Ending(_what_went, _show_what_went),
             )
-            forget(shelf.settings.home, key)
+            with contextlib.suppress(ShelfError):  # the book is gone all the same, and a search looks for itself
+                forget(shelf.settings.home, key)
             for line in rebuild(shelf):
                 output.note(line)
             return code

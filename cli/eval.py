@@ -35,11 +35,12 @@ def eval(
     """Score books against truth files: text, page numbers, contents, metadata."""
     from books.evaluation import load_truth, score_book, total, truth_files
     from books.evaluation.report import as_json as json_of
+    from books.evaluation.truth import truths_by_source
     from books.view import load_book
     from cli import connect, output
 
     async def command() -> None:
-        truths = {(one := load_truth(file)).source_name or one.name: one for file in truth_files(truth)}
+        truths = truths_by_source([load_truth(file) for file in truth_files(truth)])
         async with connect.reading() as shelf:
             pairs = await _pairs(shelf.store, book, truth, truths, by_name=truth.is_dir())
             views = [(await load_book(shelf.store, shelf.artifacts, key), one) for key, one in pairs]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.read import BOOK, JSON
+
 if TYPE_CHECKING:
     from books.exports.job import Export
     from books.exports.registry import Format
     from books.view import BookView
 
-BOOK = typer.Argument(help="Key of a book, or its beginning; see `shelf books`.", metavar="BOOK", show_default=False)
 FORMAT = typer.Option(
     "--format",
     "-f",
@@ -28,8 +29,6 @@ OUT = typer.Option(
     metavar="PATH",
     show_default=False,
 )
-GAPS = 3
-"""Exit code where pages are missing, as of a job that ends with gaps."""
 REPORT_SECONDS = 10.0
 """Between two lines of progress where nothing is rewritten in place."""
 
@@ -40,11 +39,12 @@ def export(
     out: Annotated[Path | None, OUT] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     by_page: Annotated[bool, typer.Option("--pages", help="text: page by page with printed numbers.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON (format: docs/cli.md).")] = False,
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Write a book as text, Markdown, JSON, EPUB, PDF, hOCR, ALTO or METS."""
     from cli import connect, output
     from cli.books import find_book
+    from cli.starting import GAPS
 
     async def command() -> int:
         from books.exports.registry import parse_formats
@@ -64,10 +64,12 @@ def export(
             {"page": page, "label": made.label(page) or None, "problem": why} for page, why in made.missing.items()
         ]
         if as_json:
-            output.data({"key": key, "exports": rows, "missing": missing})
+            output.data({"key": key, "exports": rows, "missing": missing, "notes": made.notes})
         else:
             for row in rows:
                 print(row["path"])
+        for note in made.notes:
+            output.note(note)
         if missing:
             output.note(_gaps(key, missing))
         return GAPS if missing else 0
@@ -114,6 +116,7 @@ async def _write(made: Export, targets: Sequence[tuple[Format, Path]], *, force:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         stop.set()
+        # What was begun is removed by the time it ends; how it ends is no news after Ctrl-C.
         with contextlib.suppress(Exception):
             await task
         raise

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.correct import PAGE, WAIT, WHO, WHY, person
+from cli.correct import PAGE, WHO, WHY, person
+from cli.options import WAIT
 from cli.read import BOOK, JSON
 
 if TYPE_CHECKING:

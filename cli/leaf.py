@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import DETACH, WAIT
 from cli.read import BOOK, JSON
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ PAGES = typer.Option("--pages", help="Physical pages of the book, as 3-4.", show
 PAGE = typer.Option("--page", help="Physical page of the book.", min=1, show_default=False)
 AFTER = typer.Option("--after", help="Physical page behind which they are put; 0 = before the first.", min=0)
 PREVIEW = typer.Option("--preview", help="Only say what would change.")
-WAIT = typer.Option("--wait", help="Wait while another job works on the book, instead of being refused.")
-DETACH = typer.Option("--detach", help="Start the job, print its id, and return.")
 
 
 @dataclass(frozen=True, slots=True)

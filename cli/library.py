@@ -225,6 +225,7 @@ def search(
 
     async def command() -> None:
         from books import search as index
+        from books.search_index import IndexBroken
         from books.search_query import parse_query
         from cli.books import find_book
         from schemas.errors import BadInput
@@ -242,7 +243,16 @@ def search(
                 opened, fresh = await index.fresh_index(home, shelf.store, seconds=REFRESH_SECONDS, progress=tell)
             else:
                 opened, fresh = index.open_index(home), index.Freshness()
+            found = None
             try:
+                if query is not None:
+                    found = opened.search(query, book=key, limit=limit, offset=offset)
+            except IndexBroken:
+                # Damaged where the look at what changed did not come by.
+                if fresh.rebuilt or not refresh:
+                    raise
+                opened.close()
+                opened, fresh = await index.rebuild(home, shelf.store, progress=tell)
                 found = opened.search(query, book=key, limit=limit, offset=offset) if query is not None else None
             finally:
                 opened.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import DETACH, WAIT
 from cli.read import BOOK, JSON
 
 if TYPE_CHECKING:
@@ -140,10 +141,8 @@ def process(
         bool,
         typer.Option("--duplicate", help="Read files that are a book already, under another name, as a second one."),
     ] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait while another job works on the book, instead of being refused.")
-    ] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Start the job, print its id, and return.")] = False,
+    wait: Annotated[bool, WAIT] = False,
+    detach: Annotated[bool, DETACH] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Read books: text, page labels, metadata and table of contents.

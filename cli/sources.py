@@ -43,13 +43,17 @@ class BookSource:
         return str(self.paths[0]) if len(self.paths) == 1 else f"{self.paths[0]} and {len(self.paths) - 1} more"
 
 
+class FolderClosed(BadSource):
+    """A folder may not be read, or is not there any more."""
+
+
 def books_of(paths: Sequence[Path], *, each: bool = False) -> list[BookSource] | None:
     """The books among these arguments; None where all of them together are one, as files in order or a folder of images.
 
     A folder without images is a batch: each PDF in it is a book, and so is each folder of images, at any depth. With
     `each`, every file is a book of its own.
 
-    Raises BadSource for a folder in which there is none."""
+    Raises BadSource for a folder in which there is none, FolderClosed for one that may not be read."""
     folders = [path for path in paths if path.is_dir()]
     if not each and (not folders or (len(paths) == 1 and _images(paths[0]))):
         return None
@@ -70,7 +74,7 @@ def _books_in(path: Path, *, each: bool) -> Iterator[BookSource]:
     if images and not each:
         yield BookSource((path,))
         return
-    for entry in _entries(path):
+    for entry in entries_of(path):
         if entry.is_dir():
             yield from _books_in(entry, each=False)
         elif entry.suffix.lower() == ".pdf" or entry in images:
@@ -80,17 +84,17 @@ def _books_in(path: Path, *, each: bool) -> Iterator[BookSource]:
 def _images(folder: Path) -> list[Path]:
     from providers.pages import IMAGE_SUFFIXES
 
-    return [entry for entry in _entries(folder) if entry.is_file() and entry.suffix.lower() in IMAGE_SUFFIXES]
+    return [entry for entry in entries_of(folder) if entry.is_file() and entry.suffix.lower() in IMAGE_SUFFIXES]
 
 
-def _entries(folder: Path) -> list[Path]:
-    """In the order of people: scan2 before scan10."""
+def entries_of(folder: Path) -> list[Path]:
+    """What lies in a folder, in the order of people: scan2 before scan10. Raises FolderClosed."""
     from providers.pages import natural_key
 
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
-        raise BadSource(
+        raise FolderClosed(
             f"{folder} may not be read: {error.strerror}.", "Give this user the right to read it."
         ) from None
     return sorted(entries, key=lambda entry: natural_key(entry.name))

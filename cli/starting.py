@@ -95,6 +95,15 @@ async def run_job(
     return await finish(watch, as_json=as_json, ending=ending)
 
 
+def nothing_to_do(book: str, why: str, *, as_json: bool) -> int:
+    """In place of a job that has nothing to do: says why; as JSON, what `job_facts` would say of it. Returns the exit
+    code."""
+    output.note(why)
+    if as_json:
+        output.data({"key": book, "state": "complete", "pages": 0, "failed_count": 0, "failed": []})
+    return 0
+
+
 async def start(
     shelf: Connection, job: str, given: Mapping[str, Any], *, book: str, details: str = "", wait: bool = False
 ) -> Watch:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import DETACH, WAIT
 from cli.read import BOOK, JSON
 
 if TYPE_CHECKING:
@@ -21,10 +22,8 @@ FIELDS = (
 def structure(
     book: Annotated[str, BOOK],
     fresh: Annotated[bool, typer.Option("--fresh", help="Do it anew, although it is current.")] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait while another job works on the book, instead of being refused.")
-    ] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Start the job, print its id, and return.")] = False,
+    wait: Annotated[bool, WAIT] = False,
+    detach: Annotated[bool, DETACH] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Link the contents, find chapters and paragraphs of a book that was read; what is current is not done again."""

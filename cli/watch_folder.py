@@ -15,7 +15,8 @@ import typer
 from cli.read import JSON
 
 if TYPE_CHECKING:
-    from cli.batch import Row
+    from cli.batch_rows import Row
+    from schemas.errors import ShelfError
 
 INTERVAL_SECONDS = 10.0
 PASSING = (66, 69, 73, 74)
@@ -53,6 +54,7 @@ def watch_folder(
     async def command() -> int:
         import asyncio
 
+        from cli.output import note
         from cli.sources import folder_there
         from providers.settings import load_settings
 
@@ -61,10 +63,16 @@ def watch_folder(
         settings = load_settings()
         noted = Notes(settings.home / STATE_FOLDER, folder)
         code = 0
+        told: dict[Path, str] = {}
         while True:
             before = stamps(folder)
             await asyncio.sleep(every)
-            after = stamps(folder)
+            closed: dict[Path, str] = {}
+            after = stamps(folder, closed)
+            for path, sentence in closed.items():
+                if path not in told:
+                    note(sentence)
+            told = closed
             still = {book: stamp for book, stamp in after.items() if before.get(book) == stamp}
             new = {book: stamp for book, stamp in still.items() if not noted.knows(book, stamp)}
             if new:
@@ -107,25 +115,56 @@ def _is_settled(row: Row) -> bool:
 # What is there ------------------------------------------------------------------------------------------------------------
 
 
-def stamps(folder: Path) -> dict[str, str]:
+def stamps(folder: Path, closed: dict[Path, str] | None = None) -> dict[str, str]:
     """Path of each book in the folder -> sizes and times of its files, by which one sees that it grows or changed.
 
-    Images directly in it belong to no book yet: a scanner may be about to fill it."""
-    from cli.sources import books_of
+    Images directly in it belong to no book yet: a scanner may be about to fill it.
+
+    Args:
+        closed: is given the folders that may not be read, each with a sentence; what lies beside them is looked at.
+    """
+    from cli.sources import FolderClosed, entries_of
+
+    found: dict[str, str] = {}
+    try:
+        entries = entries_of(folder)
+    except FolderClosed as error:
+        entries = []
+        _note_closed(closed, folder, error)
+    for entry in entries:
+        try:
+            found |= {str(path.absolute()): _stamp(path) for path in _books_at(entry)}
+        except FolderClosed as error:
+            _note_closed(closed, entry, error)
+    return found
+
+
+def _books_at(entry: Path) -> list[Path]:
+    """The books that an entry of the folder is or holds. Raises FolderClosed."""
+    from cli.sources import FolderClosed, books_of
     from schemas.errors import BadSource
 
+    if not entry.is_dir():
+        return [entry] if entry.suffix.lower() == ".pdf" else []
     try:
-        books = books_of([folder], each=True)
+        books = books_of([entry])
+    except FolderClosed:
+        raise
     except BadSource:
-        return {}
-    paths = [book.paths[0] for book in books or []]
-    return {str(path.absolute()): _stamp(path) for path in paths if path.is_dir() or path.suffix.lower() == ".pdf"}
+        return []  # nothing in it yet
+    return [entry] if books is None else [book.paths[0] for book in books]
+
+
+def _note_closed(closed: dict[Path, str] | None, folder: Path, error: ShelfError) -> None:
+    if closed is not None:
+        closed[folder] = str(error)
 
 
 def _stamp(path: Path) -> str:
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    from cli.sources import entries_of
+
     found = []
-    for file in files:
+    for file in entries_of(path) if path.is_dir() else [path]:
         try:
             status = file.stat()
         except OSError:

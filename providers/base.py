@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from providers.pool import EnginePool
 from providers.source import LeafSource
 from schemas.reading import PageReading
 
@@ -20,6 +21,18 @@ class Reading:
     """0.0 for a local engine; None = unknown, never 0 by default for a paid one."""
     raw: bytes = b""
     """The response as received, kept with the attempt; empty for local engines."""
+
+
+async def pool_reading(
+    pool: EnginePool, task: object, leaf: LeafSource, model: str, language: str, timeout_seconds: float
+) -> Reading:
+    """The answer of an engine in a pool of processes, to a task that it answers with the JSON of a PageReading.
+
+    Raises what the pool raises, with the page and its book named."""
+    answer = await pool.run(task, timeout_seconds, what=f"page {leaf.page} of {leaf.book or leaf.path}")
+    page = PageReading.from_json(answer.value)
+    page.model, page.language = model, language
+    return Reading(page=page, execution_seconds=answer.seconds)
 
 
 class OcrProvider(Protocol):

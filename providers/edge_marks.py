@@ -52,9 +52,12 @@ def lone_marks(raster: Raster, lines: Sequence[Line]) -> list[Mark]:
     height = line_height(lines) * scale
     rows, columns = dark.shape[0] // CELL, dark.shape[1] // CELL
     cells = dark[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL).any(axis=(1, 3))
-    # Borders of a scan, rules, the fold: what is dark along a whole side is no letter.
-    cells[:, cells.mean(axis=0) > 0.5] = False
-    cells[cells.mean(axis=1) > 0.5, :] = False
+    # Borders of a scan, rules, the fold, pictures: what is dark along half a side is no letter, nor what hangs on it.
+    bars = np.zeros_like(cells)
+    bars[:, cells.mean(axis=0) > 0.5] = True
+    bars[cells.mean(axis=1) > 0.5, :] = True
+    bars &= cells
+    cells &= ~bars
     edge = round(EDGE * rows)
     cells[edge : rows - edge] = False
     print_boxes = [[value * scale for value in word.box] for line in lines for word in line.words]
@@ -81,6 +84,11 @@ def lone_marks(raster: Raster, lines: Sequence[Line]) -> list[Mark]:
         x0, y0, x1, y1 = map(int, box)
         tab = float(dark[y0:y1, x0:x1].mean()) >= TAB_FILL and high >= height and wide >= height
         small = 0.35 * height <= high <= 1.8 * height and 0.1 * height <= wide <= 8 * height
+        if bars[
+            max(0, y0 // CELL - 1) : y1 // CELL + 2,
+            max(0, x0 // CELL - 1) : x1 // CELL + 2,
+        ].any():
+            continue
         if (small or (tab and high <= 6 * height and wide <= 12 * height)) and not any(
             _beside(box, other, 1.5 * height) for other in print_boxes
         ):

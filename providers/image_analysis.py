@@ -508,7 +508,11 @@ def _orientation(sheet: _Sheet, verify: Ask | None) -> tuple[int, str, _Lines | 
         return 0, "", None
     along, across = (_scores(_coarse(marks), COARSE, STRIP) for marks in (sheet.marks, _turned(sheet.marks, 90)))
     level, upright = _contrast(along), _contrast(across)
-    sideways = upright >= LINES_CONTRAST and upright > 1.5 * level
+    # The dots of leaders stand one below the other, and on a page of contents stand out more than its lines do. Ascenders and
+    # descenders are not deceived: they outweigh each other by 8 to 15 standard errors there, by 1 at most on pages that lie.
+    sideways = (
+        upright >= LINES_CONTRAST and upright > 1.5 * level and abs(_ups(sheet.marks, 0.0, sheet.dpi)) < VERY_SURE_UPS
+    )
     turn = 90 if sideways else 0
     marks = _turned(sheet.marks, turn)
     lines = _lines(marks, across if sideways else along)

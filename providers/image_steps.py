@@ -26,7 +26,7 @@ ORIENTATIONS = (0, 90, 180, 270)
 
 AUTO, OFF = "auto", "off"
 """What a user may choose: pictures are looked at, or read as they are."""
-REVISION = 1
+REVISION = 2
 """Of the decisions: leaves that an earlier one decided on are looked at again."""
 
 Polygon = tuple[tuple[float, float], ...]

@@ -178,9 +178,7 @@ def look(path: Path | str, kind: str, index: int, dpi: float, region: str = "") 
     return pdf_pages.look(path, index, dpi, region)
 
 
-def png(
-    path: Path | str, kind: str, index: int, dpi: float = 150.0, region: str = "", orientation: int = 0
-) -> bytes:
+def png(path: Path | str, kind: str, index: int, dpi: float = 150.0, region: str = "", orientation: int = 0) -> bytes:
     """A page in colour as PNG, for a viewer or a remote provider, turned clockwise by `orientation` (what
     `ImageSteps` has: 0, 90, 180 or 270). Raises Rejected."""
     if kind == "image":

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from providers.errors import Rejected
 from providers.image_steps import ImageSteps, turn_words
 from providers.pool import EnginePool
-from schemas.reading import PageReading
 
 if TYPE_CHECKING:
     from providers.base import Reading
@@ -36,18 +35,12 @@ class TextLayerProvider:
 
     async def read(self, leaf: LeafSource, language: str, timeout_seconds: float) -> Reading:
         """Read one page. Raises Rejected for an image file, and where the page cannot be read; EngineCrashed."""
-        from providers.base import Reading
+        from providers.base import pool_reading
 
         if leaf.kind != "pdf":
             raise Rejected(f"page {leaf.page} is an image and has no text layer")
-        answer = await self.pool.run(
-            (leaf.path, leaf.index, leaf.region, leaf.image_steps),
-            timeout_seconds,
-            what=f"page {leaf.page} of {leaf.book or leaf.path}",
-        )
-        page = PageReading.from_json(answer.value)
-        page.model, page.language = self.model(language), language
-        return Reading(page=page, execution_seconds=answer.seconds)
+        task = (leaf.path, leaf.index, leaf.region, leaf.image_steps)
+        return await pool_reading(self.pool, task, leaf, self.model(language), language, timeout_seconds)
 
     async def warm(self) -> None:
         await self.pool.warm()

@@ -55,7 +55,8 @@ class Book(Document):
     page_count: int | None = Field(None, description="Number of leaves.")
     barcode: str | None = Field(None, description="What the library calls the book, as the user gave it.")
     choices: str | None = Field(
-        None, description="JSON: engine, languages and second opinion that were chosen for the book; the rest is default."
+        None,
+        description="JSON: engine, languages and second opinion that were chosen for the book; the rest is default.",
     )
     title: str | None = Field(None, description="Title proper, from the title page.")
     subtitle: str | None = Field(None, description="Subtitle.")

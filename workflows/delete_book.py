@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contracts import JobResult, LeaseInput, OperationProgress, Progress, ResolveInput
+    from activities.contracts import JobResult, OperationProgress, Progress, ResolveInput
     from activities.deleting import ORDER, DeleteStep, Deletion, Removed
     from providers.queues import STORE_QUEUE
     from workflows.dispatch import HEARTBEAT
@@ -61,9 +61,9 @@ class DeleteBook(Job):
             await self._delete(deletion)
         except (Exception, asyncio.CancelledError):
             workflow.upsert_search_attributes([STATE.value_set("cancelled" if self.cancelling else "failed")])
-            await self._free(deletion, run_id)
+            await self._release(deletion.book_id, run_id, deletion.epoch)
             raise
-        await self._free(deletion, run_id)
+        await self._release(deletion.book_id, run_id, deletion.epoch)
         self.phase = "complete"
         workflow.upsert_search_attributes([STATE.value_set(self.phase)])
         return JobResult(
@@ -151,14 +151,3 @@ class DeleteBook(Job):
         except ActivityError as error:
             failure = describe_failure(error)
             raise ApplicationError(failure.message, type=failure.code, non_retryable=True) from None
-
-    async def _free(self, deletion: Deletion, run_id: str) -> None:
-        await workflow.execute_activity(
-            "release_lease",
-            LeaseInput(book_id=deletion.book_id, run_id=run_id, epoch=deletion.epoch),
-            task_queue=STORE_QUEUE,
-            start_to_close_timeout=timedelta(minutes=1),
-            heartbeat_timeout=HEARTBEAT,
-            retry_policy=LOAD_RETRY,
-            summary="lease released",
-        )

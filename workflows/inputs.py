@@ -70,7 +70,8 @@ class ProcessPagesInput(RenewingInput):
         "chosen for it before, as with the next two.",
     )
     second_opinion: str | None = Field(
-        None, description="Provider for the pages with the most expected errors; '' for none; by default what is configured."
+        None,
+        description="Provider for the pages with the most expected errors; '' for none; by default what is configured.",
     )
     language: str | None = Field(None, description="Tesseract's names, joined by +: 'deu+eng'.")
     images: Literal["auto", "off"] | None = Field(

@@ -195,9 +195,9 @@ class Job:
             result = await self._process(config)
         except (Exception, asyncio.CancelledError):
             workflow.upsert_search_attributes([STATE.value_set("cancelled" if self.cancelling else "failed")])
-            await self._release(self.config)
+            await self._release(config.book_id, config.run_id, self.config.epoch)
             raise
-        await self._release(self.config)
+        await self._release(config.book_id, config.run_id, self.config.epoch)
         return result
 
     async def _resolve(self, job: JobInput) -> JobConfig | None:
@@ -424,10 +424,10 @@ class Job:
         )
         return config.model_copy(update={"epoch": epoch})
 
-    async def _release(self, config: JobConfig) -> None:
+    async def _release(self, book_id: str, run_id: str, epoch: int) -> None:
         await workflow.execute_activity(
             "release_lease",
-            LeaseInput(book_id=config.book_id, run_id=config.run_id, epoch=config.epoch),
+            LeaseInput(book_id=book_id, run_id=run_id, epoch=epoch),
             task_queue=STORE_QUEUE,
             start_to_close_timeout=timedelta(minutes=1),
             heartbeat_timeout=HEARTBEAT,

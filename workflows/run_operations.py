@@ -44,10 +44,15 @@ class RunOperations(Job):
             if FLAG_SCOPES[flag] is Scope.BOOK:
                 missing = "the book" if not state.complete(flag, BOOK_ITEM) else ""
             else:
+                # A page that is ready without the flag does not miss it: one whose text a person gave needs no reading.
                 wanted = {
                     page
                     for operation in readers
-                    for page in (state.pages if operation.scope is Scope.PAGE else operation.reads(state))
+                    for page in (
+                        [page for page in state.pages if not operation.ready(state, page)]
+                        if operation.scope is Scope.PAGE
+                        else operation.reads(state)
+                    )
                 }
                 pages = [page for page in wanted if not state.complete(flag, page)]
                 missing = f"pages {format_pages(pages)}" if pages else ""

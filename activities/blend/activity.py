@@ -14,8 +14,7 @@ from activities.corrections import TEXT, Corrections, read_corrections, text_of
 from activities.operation import stored_generation
 from activities.save import Loaded, save, update_pages
 from activities.services import Services
-from activities.work import Item, Produced, work
-from providers.artifacts import Request
+from activities.work import Item, Produced, request_of, work
 from providers.lexicon import MODEL as LEXICON
 from providers.lexicon import Lexicon, book_words
 from providers.vote import CORRECTION, REVISION, agreement, blend, corrected
@@ -37,7 +36,7 @@ class BlendActivities:
         """One reading from all readings of each page."""
 
         async def items() -> Sequence[Item]:
-            documents = await self.services.pages(job.book_id, job.unit.pages, job.unit.leaves)
+            documents = await self.services.pages(job.book_id, job.unit)
             keys = [key for document in documents.values() for key in document.ocr_results or ()]
             results = await self.services.store.get(OcrResult, keys, ["provider", "artifact"])
             corrections = await read_corrections(self.services.store, job.book_id)
@@ -74,13 +73,12 @@ class BlendActivities:
 
         return Item(
             item=page,
-            request=Request(
-                operation=BLEND.name,
-                provider=job.unit.provider,
-                model=f"vote/{REVISION}",
-                parameters={"lexicon": LEXICON, **({"corrected_by": said.who} if said is not None else {})},
-                inputs=(*artifacts, *_digest(words), *([text_of(said)] if said is not None else [])),
-                generation=generation,
+            request=request_of(
+                job,
+                f"vote/{REVISION}",
+                [*artifacts, *_digest(words), *([text_of(said)] if said is not None else [])],
+                generation,
+                {"lexicon": LEXICON, **({"corrected_by": said.who} if said is not None else {})},
             ),
             inputs=blend_inputs(
                 document.ocr_results, job.choice, generation, corrections.digest_of(document.key, [TEXT])

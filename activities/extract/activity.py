@@ -14,8 +14,7 @@ from activities.extract.operation import EXTRACT, extract_inputs
 from activities.operation import stored_generation
 from activities.save import RESULT, Loaded, page_updates, save, update_pages
 from activities.services import Services
-from activities.work import Item, Produced, work
-from providers.artifacts import Request
+from activities.work import Item, Produced, request_of, work
 from providers.image_steps import OFF
 from providers.pdf import PdfReader
 from providers.source import Manifest
@@ -42,7 +41,7 @@ class ExtractActivities:
 
         async def items() -> Sequence[Item]:
             manifest = await self.services.manifest(job.manifest)
-            documents = await self.services.pages(job.book_id, job.unit.pages, job.unit.leaves)
+            documents = await self.services.pages(job.book_id, job.unit)
             corrections = await read_corrections(self.services.store, job.book_id)
             return [self._item(job, manifest, page, documents.get(page), corrections) for page in job.unit.pages]
 
@@ -64,17 +63,16 @@ class ExtractActivities:
 
         return Item(
             item=page,
-            request=Request(
-                operation=EXTRACT.name,
-                provider=job.unit.provider,
-                model=f"pymupdf/{REVISION}",
-                parameters={
+            request=request_of(
+                job,
+                f"pymupdf/{REVISION}",
+                [manifest.parts[at.part].sha256],
+                generation,
+                {
                     "index": at.index,
                     "region": at.region,
                     **({"images": job.choice} if steps is None else {"steps": steps}),
                 },
-                inputs=(manifest.parts[at.part].sha256,),
-                generation=generation,
             ),
             inputs=extract_inputs(
                 job.unit.leaves[job.unit.pages.index(page)],

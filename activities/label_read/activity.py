@@ -12,8 +12,7 @@ from activities.label_read.operation import LABEL_READ, label_read_inputs
 from activities.operation import stored_generation
 from activities.save import Loaded, save, update_pages
 from activities.services import Services
-from activities.work import Item, Produced, work
-from providers.artifacts import Request
+from activities.work import Item, Produced, request_of, work
 from providers.rules import REVISION
 from providers.rules.labels import propose
 from schemas.documents import Document, Page
@@ -33,7 +32,7 @@ class LabelReadActivities:
         """Candidates for the printed number and the header of each page."""
 
         async def items() -> Sequence[Item]:
-            documents = await self.services.pages(job.book_id, job.unit.pages, job.unit.leaves)
+            documents = await self.services.pages(job.book_id, job.unit)
             return [self._item(job, page, document) for page, document in documents.items()]
 
         return await work(self.services, job, items)
@@ -45,19 +44,15 @@ class LabelReadActivities:
         async def call() -> Produced:
             body = await asyncio.to_thread(self.services.artifacts.get, blended)
             if body is None:
-                raise ArtifactMissing(f"The blended text of page {page} of {job.book_id} is not in the artifact store.")
+                raise ArtifactMissing(
+                    f"The blended text of page {page} of {job.book_id} is not in the artifact store.",
+                    f"Blend it again: `shelf process {job.book_id} --pages {page} --from blend`.",
+                )
             return Produced(propose(PageReading.from_json(body)).model_dump_json().encode(), model=f"rules/{REVISION}")
 
         return Item(
             item=page,
-            request=Request(
-                operation=LABEL_READ.name,
-                provider=job.unit.provider,
-                model=f"rules/{REVISION}",
-                parameters={},
-                inputs=(blended,),
-                generation=generation,
-            ),
+            request=request_of(job, f"rules/{REVISION}", [blended], generation),
             inputs=label_read_inputs(blended or None, job.choice, generation),
             call=call,
             earlier=str(document.flag(LABEL_READ.name, "artifact") or ""),

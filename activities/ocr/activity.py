@@ -12,8 +12,7 @@ from activities.ocr.operation import ADDED, OCR, SECOND, ocr_inputs
 from activities.operation import stored_generation
 from activities.save import RESULT, Loaded, save, update_pages
 from activities.services import Services
-from activities.work import Item, Produced, work
-from providers.artifacts import Request
+from activities.work import Item, Produced, request_of, work
 from providers.image_steps import ImageSteps
 from providers.lexicon import Lexicon
 from providers.source import Manifest
@@ -45,7 +44,7 @@ class OcrActivities:
 
         async def items() -> Sequence[Item]:
             manifest = await self.services.manifest(job.manifest)
-            documents = await self.services.pages(job.book_id, job.unit.pages, job.unit.leaves)
+            documents = await self.services.pages(job.book_id, job.unit)
             return [self._item(job, manifest, page, documents.get(page)) for page in job.unit.pages]
 
         return await work(self.services, job, items)
@@ -69,17 +68,16 @@ class OcrActivities:
 
         return Item(
             item=page,
-            request=Request(
-                operation=OCR.name,
-                provider=provider.name,
-                model=model,
-                parameters={
+            request=request_of(
+                job,
+                model,
+                [document.image_hash or ""],
+                generation,
+                {
                     **provider.parameters(),
                     "language": job.language,
                     **({"image_steps": effect} if effect else {}),
                 },
-                inputs=(document.image_hash or "",),
-                generation=generation,
             ),
             inputs=ocr_inputs(document.image_hash, job.choice, generation, effect),
             call=call,

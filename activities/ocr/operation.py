@@ -232,7 +232,8 @@ def _quota(pages: tuple[int, ...], config: JobConfig) -> int:
         part = in_front * min(page, front) / front if front else 0.0
         if page > front:
             part += (1 - in_front) * (page - front) / (count - front)
-        return math.ceil(round(share * count * part, 6))
+        allowed = round(share * count * part, 6)
+        return math.ceil(allowed) if page >= count else math.floor(allowed + 0.5)
 
     return until(pages[-1]) - until(pages[0] - 1) if pages else 0
 

@@ -61,7 +61,7 @@ class ParagraphActivities:
                 if body is None:
                     raise ArtifactMissing(
                         f"The chapters of {job.book_id} are not in the artifact store.",
-                        f"Find them again: RunOperations with structure and paragraph, and fresh, of {job.book_id}.",
+                        f"Find them again: `shelf structure {job.book_id} --fresh`.",
                     )
                 rows = pydantic_core.from_json(body)
                 sheets = await read_sheets(records, job.page_count)

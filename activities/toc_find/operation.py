@@ -26,6 +26,10 @@ def toc_find_inputs(
     return digest(with_corrections(inputs, *each_type(types)))[:16]
 
 
+LAST_PAGES = 12
+"""Of a book: contents, advertisements of the publisher, an empty leaf."""
+
+
 class TocFind(BookOperation):
     """Where the contents are."""
 
@@ -38,7 +42,9 @@ class TocFind(BookOperation):
     kinds = ("toc",)
 
     def reads(self, state: JobState) -> tuple[int, ...]:
-        return self.first_pages(state, state.config.contents_pages)
+        """The first pages, and the last ones: French books have their contents there."""
+        last = BookOperation.reads(self, state)[-LAST_PAGES:]
+        return tuple(sorted({*self.first_pages(state, state.config.contents_pages), *last}))
 
     def load(self, state: JobState, records: Records) -> None:
         self.note_said(state, records)

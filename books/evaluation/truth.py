@@ -7,7 +7,7 @@ JSON, as `samples/a-day-at-a-time.json`. Every part may be left out: only what i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,19 @@ def truth_files(path: Path) -> list[Path]:
     if not files:
         raise SourceNotFound(f"The folder {path} has no truth file (*.json).", _SEE)
     return files
+
+
+def truths_by_source(truths: Sequence[Truth]) -> dict[str, Truth]:
+    """Name of the source that each is for -> truth, as `truth_of` takes them. Raises BadInput where two are for one."""
+    found: dict[str, Truth] = {}
+    for one in truths:
+        source = one.source_name or one.name
+        if (other := found.setdefault(source, one)) is not one:
+            raise BadInput(
+                f"Two truth files are for {source!r}: {other.name}.json and {one.name}.json.",
+                "Take one away, or correct its `source_name`.",
+            )
+    return found
 
 
 def truth_of(source: str, truths: Mapping[str, Truth]) -> Truth | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,8 +33,19 @@ class Export:
     """key of a Page -> the readings that its blend read; what `json` lists. See `gather_sources`."""
     progress: Progress = silent
     notes: list[str] = field(default_factory=list)
-    """Sentences for people about what this format could not hold."""
+    """Sentences for people about what the export does not hold."""
     _readings: dict[int, PageReading | None] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Chapters and paragraphs that are older than the texts are left out: the book is written as if it had none."""
+        view = self.view
+        if (view.chapters or view.paragraphs or view.links) and not view.structure_is_current:
+            toc = view.toc.model_copy(update={"links": None}) if view.toc is not None else None
+            self.view = dataclasses.replace(view, chapters=[], paragraphs=[], toc=toc)
+            self.notes.append(
+                f"The structure of {view.key} is older than its text, and is left out: chapters follow the contents, "
+                f"paragraphs the lines of the pages. Build it again: `shelf structure {view.key}`."
+            )
 
     def reading(self, number: int) -> PageReading | None:
         """The blended reading of a physical page, kept: several formats ask for each. Raises ArtifactMissing."""

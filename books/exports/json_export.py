@@ -145,7 +145,7 @@ class ExportJson(_Model):
 
 
 def write_json(export: Export, target: Path) -> None:
-    """UTF-8, two blanks of indentation."""
+    """UTF-8, indented by one blank a level."""
     body = json.dumps(book_json(export).model_dump(mode="json"), ensure_ascii=False, indent=1)
     # Lone surrogates, which some PDFs hand out, are no UTF-8.
     target.write_text(body + "\n", encoding="utf-8", errors="replace", newline="\n")

@@ -38,20 +38,24 @@ def body_of(note: str) -> str:
 
 
 def link_notes(blocks: Sequence[Block]) -> list[NoteLink]:
-    """The marks of the footnotes: the last one free on the pages where the note stands, behind a letter or the end of a
-    sentence and before no other letter. A note whose mark is found twice, or not at all, is left unlinked."""
+    """The marks of the footnotes: on the page where the note stands, behind a letter or the end of a sentence and before no
+    other letter. A note whose mark is found twice, or not at all, is left unlinked."""
     links: list[NoteLink] = []
     taken: set[tuple[int, int]] = set()
+    standing: dict[int, list[int]] = {}
+    for number, block in enumerate(blocks):
+        if block.kind in ("text", "list", "heading", "caption"):
+            for page in dict.fromkeys(pages_of(block)):
+                standing.setdefault(page, []).append(number)
     for at, block in enumerate(blocks):
         mark = mark_of(block.text) if block.kind == "footnote" else ""
         if not mark:
             continue
         found = [
             (number, match.start(), match.end())
-            for number, other in enumerate(blocks)
-            if other.kind in ("text", "list", "heading", "caption") and block.page in pages_of(other)
-            for match in _pattern(mark).finditer(other.text)
-            if page_at(other, match.start()) == block.page and (number, match.start()) not in taken
+            for number in standing.get(block.page, ())
+            for match in _pattern(mark).finditer(blocks[number].text)
+            if page_at(blocks[number], match.start()) == block.page and (number, match.start()) not in taken
         ]
         if len(found) == 1:
             number, start, end = found[0]

@@ -20,10 +20,10 @@ fi
 
 # All servers of a cluster know a new namespace within ten seconds.
 tries=0
-until known=$(temporal operator search-attribute list --namespace "$namespace"); do
+until known=$(temporal operator search-attribute list --namespace "$namespace" 2>&1); do
     tries=$((tries + 1))
     if [ "$tries" -ge 30 ]; then
-        echo "setup: the namespace $namespace does not appear. Look into the log of Temporal's server." >&2
+        echo "setup: the namespace $namespace does not appear: $known" >&2
         exit 1
     fi
     sleep 1

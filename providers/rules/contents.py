@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -75,18 +75,39 @@ class Entry(BaseModel):
 def find(
     pages: Sequence[tuple[int, PageReading]], outline: Outline = (), types: Mapping[int, str] | None = None
 ) -> ContentsFound:
-    """Find the contents pages among the first pages of a book.
+    """Find the contents pages among the first pages of a book, or, where there are none, among the last.
 
-    Three statistics, of which one must speak and none contradict: the keyword at the head, rows that end in rising
-    numbers (after `tocky`'s rules: at least five of them, three quarters rising), titles of the outline in its rows.
+    Four statistics, of which one must speak and none contradict: the keyword at the head, rows that end in rising
+    numbers (after `tocky`'s rules: at least five of them, three quarters rising), rows that recur as headings of later
+    pages, titles of the outline in its rows.
 
     Args:
-        pages: (physical page, reading) in order.
+        pages: (physical page, reading) of the first pages and, after a gap, of the last ones.
         outline: The PDF's outline.
         types: Physical page -> kind, where a person says it. A "toc" is certain, with the pages around it that go on; a
             page of any other kind is none.
     """
     types = types or {}
+    gap = next((n for n in range(1, len(pages)) if pages[n][0] - pages[n - 1][0] > LEFT_OUT), len(pages))
+    if "toc" in types.values():
+        return _find(pages, outline, types)
+    found = _find(pages[:gap], outline, types)
+    if not found.pages and gap < len(pages):
+        last = _find(pages[gap:], outline, types)
+        # An index ends in numbers too: of the last pages the word for contents must tell.
+        if last.pages and WORD in last.reason:
+            return last
+    return found
+
+
+LEFT_OUT = 8
+"""Pages that are not among those given, between the first ones and the last ones; fewer may have failed."""
+
+WORD = "the word for contents at its head"
+
+
+def _find(pages: Sequence[tuple[int, PageReading]], outline: Outline, types: Mapping[int, str]) -> ContentsFound:
+    headings = _headings(pages)
     pages = [(page, reading) for page, reading in pages if types.get(page, "toc") == "toc"]
     certain = {page for page, _ in pages if page in types}
     titles = {_plain(title) for _, title, _ in outline if len(_plain(title)) >= 5}
@@ -95,6 +116,7 @@ def find(
     why: list[str] = []
     last_number = 0
     previous = None
+    held = None  # looks like a list and was misread: it belongs to the run if the page after it goes on
     for page, reading in pages:
         proposal = propose(reading)
         numbers = _trailing_numbers(reading)
@@ -104,13 +126,21 @@ def find(
         keyword = any(CONTENTS.match(line) for line in head)
         other_list = any(LISTS.match(line) for line in head)
         hits = _outline_hits(reading, titles) if titles else 0
+        recurring = _recurring(reading, page, headings)
         starts = None
         if page in certain:
             starts = "a person says so"
         elif keyword and (len(numbers) >= 2 or score >= 0.3 or hits >= 2 or _list_like(proposal)):
-            starts = "the word for contents at its head"
+            starts = WORD
         elif not other_list and len(numbers) >= 5 and score >= 0.75 and rising >= 0.75:
             starts = f"{len(numbers)} rows end in rising numbers"
+        elif (
+            not other_list
+            and recurring >= 3
+            and recurring >= 0.3 * proposal.rows
+            and (score >= 0.2 or _list_like(proposal))
+        ):
+            starts = f"{recurring} of its rows are headings of later pages"
         elif not other_list and hits >= 5 and hits >= 0.4 * max(1, proposal.rows):
             starts = f"{hits} titles of the outline stand on it"
         follows = (
@@ -122,21 +152,27 @@ def find(
                 page in certain
                 or (len(numbers) >= 2 and score >= 0.35 and rising >= 0.6 and numbers[0] >= 0.5 * last_number)
                 or (keyword and len(numbers) >= 1)
-                or hits >= max(3, 0.3 * proposal.rows)
+                or max(hits, recurring) >= max(3, 0.3 * proposal.rows)
             )
         )
         if follows or (starts and not run):
+            if held is not None:
+                run.append(held)
+                why.append("lies between two pages of them")
+                held = None
             run.append(page)
             why.append(starts or "continues the page before")
             last_number = numbers[-1] if numbers else last_number
             previous = page
+        elif run and held is None and not starts and not other_list and _list_like(proposal) and proposal.rows >= 10:
+            held = page
         elif proposal.words > 0 or not run:
             runs += [(run, why)] if run else []
-            run, why, last_number, previous = [], [], 0, None
+            run, why, last_number, previous, held = [], [], 0, None, None
             if starts:
                 run, why, previous = [page], [starts], page
                 last_number = numbers[-1] if numbers else 0
-        if runs and "word for contents" in _longest(runs)[1][0] and not run and not certain:
+        if runs and _longest(runs)[1][0] == WORD and not run and not certain:
             break
     runs += [(run, why)] if run else []
     if runs:
@@ -201,6 +237,34 @@ def _rising(numbers: Sequence[int]) -> float:
     return sum(a <= b for a, b in pairs) / len(pairs) if pairs else 1.0
 
 
+def _headings(pages: Sequence[tuple[int, PageReading]]) -> dict[str, set[int]]:
+    """Squeezed headings -> pages on which they stand: the largest lines, one or two rows each."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for page, reading in pages:
+        proposal = propose(reading)
+        texts = [heading.text for heading in proposal.headings if heading.height >= 1.15 * proposal.type_height]
+        for text in (*texts, *(f"{a} {b}" for a, b in itertools.pairwise(texts))):
+            key = _squeezed(_plain(text))
+            if len(key) >= 5:
+                found[key].add(page)
+    return found
+
+
+def _recurring(reading: PageReading, page: int, headings: Mapping[str, set[int]]) -> int:
+    """Rows, number aside, that are headings of different later pages."""
+    hits: set[str] = set()
+    for row in visual_rows(reading):
+        words = [word.text for word in row.words]
+        if len(words) > 1 and parse(words[-1]):
+            words = words[:-1]
+        key = _squeezed(_plain(without_leaders(" ".join(words))))
+        where = headings.get(key)
+        # Many pages have a running header in common, none a heading.
+        if where is not None and len(where) <= 2 and max(where) > page and page not in where:
+            hits.add(key)
+    return len(hits)
+
+
 def _outline_hits(reading: PageReading, titles: set[str]) -> int:
     hits = 0
     for row in visual_rows(reading):
@@ -254,7 +318,7 @@ def extract(
             heading = places.heading(page, entry)
             if heading is not None:
                 title, mended, confidence = heading, True, max(confidence, 0.8)
-            elif number is None and levels[i] in numbered and confidence >= 0.5:
+            elif number is None and levels[i] in numbered and confidence >= 0.5 and following is not None:
                 # Its neighbours have numbers, and its heading stands between theirs: the number was lost.
                 number = labels.get(page)
                 mended = number is not None

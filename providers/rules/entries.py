@@ -11,7 +11,7 @@ from statistics import fmean, median
 from providers.rules.layout import Row, row_of, type_height, visual_rows
 from providers.rules.numerals import parse, printed, roman_value
 from providers.rules.page_types import CONTENTS, LISTS
-from schemas.reading import PageReading, Word
+from schemas.reading import Line, PageReading, Word
 
 
 @dataclass(slots=True)
@@ -65,7 +65,8 @@ def read_entries(pages: Sequence[tuple[int, PageReading]]) -> list[RawEntry]:
     """Entries in order. Rows are cut into title and number, wrapped titles joined, numbering split off."""
     pieces: list[_Piece] = []
     for physical, reading in pages:
-        pieces += _pieces(physical, reading)
+        for column in _columns(reading):
+            pieces += _pieces(physical, column)
     numbered = sum(piece.printed is not None for piece in pieces)
     if pieces and numbered < 0.3 * len(pieces):
         pieces = _numbers_on_the_left(pieces) or pieces
@@ -77,6 +78,33 @@ def read_entries(pages: Sequence[tuple[int, PageReading]]) -> list[RawEntry]:
             entries.append(entry)
     _mend_numbers(entries)
     return entries
+
+
+def _columns(reading: PageReading) -> list[PageReading]:
+    """The page, or its two columns if rows end in numbers on both sides of a gap that runs down the page."""
+    body = [word for row in visual_rows(reading)[2:] for word in row.words]  # a heading may lie across
+    reach = 0.0
+    for word in sorted(body, key=lambda word: word.box[0]):
+        middle = (reach + word.box[0]) / 2
+        if word.box[0] - reach > 0.02 * reading.width and 0.3 * reading.width < middle < 0.7 * reading.width:
+            sides = [_side(reading, 0.0, middle), _side(reading, middle, reading.width)]
+            if all(_ends_in_numbers(side) for side in sides):
+                return sides
+        reach = max(reach, word.box[2])
+    return [reading]
+
+
+def _side(reading: PageReading, left: float, right: float) -> PageReading:
+    lines = [
+        Line([word for word in line.words if left <= (word.box[0] + word.box[2]) / 2 < right], line.block)
+        for line in reading.lines
+    ]
+    return PageReading(reading.provider, reading.width, reading.height, [line for line in lines if line.words])
+
+
+def _ends_in_numbers(side: PageReading) -> bool:
+    cut = [_cut(row) for row in visual_rows(side)]
+    return len(cut) >= 4 and sum(bool(words) and number is not None for words, number in cut) >= 0.6 * len(cut)
 
 
 def _pieces(physical: int, reading: PageReading) -> list[_Piece]:

@@ -154,7 +154,10 @@ def _page_number(text: str) -> bool:
     return any(not n.upper and (n.style != "roman" or not n.repaired or len(text) <= 5) for n in parse(text))
 
 
-_DECORATED = re.compile(r"^(?:page|p\.|seite|pag\.|página|s\.)\s*(\S+)(?:\s*(?:of|/|von|de)\s*\d+)?$", re.I)
+_DECORATED = re.compile(
+    r"^(?:(?:page|p\.|seite|pag\.|página|s\.)\s*([^\s/]+)(?:\s*(?:of|/|von|de)\s*\d+)?|(\d+)\s*(?:of|/|von|de)\s*\d+)$",
+    re.I,
+)
 _YEAR = range(1450, 2101)
 
 
@@ -208,7 +211,7 @@ def _tokens(row: Row) -> list[tuple[str, float, float]]:
     middle = (row.box[0] + row.box[2]) / 2
     match = _DECORATED.match(text.strip("-–—|[]() "))
     if match and len(words) <= 5:
-        return [(match[1], middle, 1.0)]
+        return [(match[1] or match[2], middle, 1.0)]
     core = [word for word in words if any(c.isalnum() or c == "|" for c in word.text)]
     if len(core) == 1:
         return [(core[0].text, (core[0].box[0] + core[0].box[2]) / 2, 1.0)]

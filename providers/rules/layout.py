@@ -94,15 +94,21 @@ def _stacked(words: list[Word]) -> list[list[Word]]:
     if max([word.box[3] for word in words]) - min([word.box[1] for word in words]) < 2.5 * tallest:
         return [words]
     groups: list[list[Word]] = []
-    for word in sorted(words, key=lambda word: word.box[1]):
-        _, top, _, bottom = word.box
-        reach = max([other.box[3] for other in groups[-1]]) if groups else top
-        # A line that leans, however much, has words that overlap from one to the next.
-        if groups and reach - top >= 0.3 * min(bottom - top, reach - min([other.box[1] for other in groups[-1]])):
+    for word in sorted(words, key=_top):
+        # A line that leans, however much, has words that overlap from one to the next; boxes of lines overlap a little.
+        if groups and any(_level(word.box, other.box) for other in groups[-1]):
             groups[-1].append(word)
         else:
             groups.append([word])
     return groups
+
+
+def _top(word: Word) -> float:
+    return word.box[1]
+
+
+def _level(a: Box, b: Box) -> bool:
+    return min(a[3], b[3]) - max(a[1], b[1]) >= 0.5 * min(a[3] - a[1], b[3] - b[1])
 
 
 _INVISIBLE = re.compile("[\u2060\u200b-\u200f\ufeff\x00-\x1f]")

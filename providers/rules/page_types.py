@@ -1,4 +1,4 @@
-"""What kind of page each is: by position in the book, keywords at its head, and layout."""
+"""What kind of page each is: by position in the book, keywords at its head, layout, and the order of a book's parts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from statistics import median
 from rapidfuzz import fuzz
 
 from providers.rules.proposal import Proposal
+from providers.rules.type_order import likeliest
 
 CONTENTS = re.compile(
     r"^(?:table\s+of\s+)?contents\b|^(?:inhalt(?:s(?:verzeichnis|übersicht))?|table\s+des\s+mati[eè]res|sommaire"
@@ -73,10 +74,57 @@ def page_types(proposals: Sequence[Proposal | None], labels: Sequence[str | None
     body = [p.type_height for p in proposals if p is not None and p.words > 80]
     size = median(body) if body else 10.0
     _title_and_copyright(proposals, types, front)
-    _contents(proposals, types, min(count, max(front + 2, 30)))
+    early = min(count, max(front + 2, 30))
+    _contents(proposals, types, early)
     _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
     _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), _BACK, size)
-    return [kind or "body" for kind in types]
+    return _in_order(proposals, types, early)
+
+
+SAID = 5.0
+"""Weight of a type that a keyword at the head of the page names."""
+SEEN = 4.0
+"""Of one that position and layout tell: the title page and what stands around it."""
+GOES_ON = 2.5
+"""Of a page that follows one of its kind."""
+PLAIN = 2.0
+"""Of text, where nothing speaks for anything else."""
+LISTED = 1.8
+"""Of rows that end in numbers, for contents and index; less than PLAIN, for tables have such rows as well."""
+LEADERS = 2.2
+"""Of dot leaders besides, for contents."""
+
+
+def _in_order(proposals: Sequence[Proposal | None], types: Sequence[str | None], early: int) -> list[str]:
+    """The types, with those mended that the order of a book's parts speaks against more than the page speaks for them.
+
+    Only the first `early` pages may be contents by their layout alone."""
+    found = [kind or "body" for kind in types]
+    pages = [i for i, kind in enumerate(found) if kind not in ("blank", "unread")]
+    evidence = []
+    for i in pages:
+        proposal = proposals[i]
+        assert proposal is not None  # such a page is unread
+        weights = {found[i]: _weight(proposal, found[i])}
+        if i < early:
+            looks = LISTED * contents_score(proposal) + LEADERS * (proposal.leaders >= 0.4)
+            weights["toc"] = max(weights.get("toc", 0.0), looks)
+        if proposal.listed >= 0.3:
+            weights["index"] = max(weights.get("index", 0.0), LISTED * min(1.0, proposal.listed))
+        evidence.append(weights)
+    for i, kind in zip(pages, likeliest(evidence), strict=True):
+        found[i] = kind
+    return found
+
+
+def _weight(proposal: Proposal, kind: str) -> float:
+    if kind == "body":
+        return PLAIN
+    tests = {"toc": CONTENTS, "list": LISTS, **dict(_FRONT + _BACK)}
+    head = [line.strip(" .:") for line in (*proposal.first_lines[:3], *(edge.text for edge in proposal.headers))]
+    if kind in tests:
+        return SAID if any(tests[kind].match(line) for line in head) else GOES_ON
+    return SEEN
 
 
 def _blank_or_unread(proposal: Proposal | None, label: str | None) -> str | None:
@@ -124,7 +172,9 @@ def _title_and_copyright(proposals: Sequence[Proposal | None], types: list[str |
             continue
         alike = fuzz.token_set_ratio(" ".join(p.first_lines).casefold(), " ".join(t.first_lines).casefold()) >= 80
         if alike:
-            types[i] = "cover" if i == 0 and p.largest >= 0.9 * t.largest else "half_title"
+            # A cover says what the title page says, a half title only how the book is called.
+            whole = p.largest >= 0.9 * t.largest or p.rows >= 0.6 * t.rows
+            types[i] = "cover" if i == 0 and whole else "half_title"
         elif i == 0 and p.words <= 40:
             types[i] = "cover"
 

@@ -14,8 +14,9 @@ from rapidfuzz import fuzz
 
 from providers.rules.page_types import CONTENTS, LISTS
 from providers.structure.captions import captions_of, figure_places, inside_figures
-from providers.structure.chapters import ChapterFacts, Owner, is_centred
+from providers.structure.chapters import ChapterFacts, Owner
 from providers.structure.columns import INDENT, Column, columns_of, is_short, sets_in, split_columns
+from providers.structure.headings import is_centred
 from providers.structure.hyphens import Lexicon, is_divided, running_text
 from providers.structure.lines import Sheet, Span, TextLine, body_size, squeezed
 from providers.structure.links import is_number_line, spellings

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benchmarks.pipeline import process
-from benchmarks.reading import Copy, Result, Verdict, each, verdicts
+from benchmarks.reading import Copy, Result, Verdict, _spread, each, samples, verdicts
 from benchmarks.readings import EngineReading, Look, PageImage, Reader, ReadingCache
 from books.evaluation import load_truth, score_book
 from books.evaluation.text import TextScore, score_text
+from providers.image_steps import ImageSteps
 from providers.tesseract import TesseractProvider
 from tests.providers.reading_helpers import ROOT, line, page, sample
 
@@ -77,6 +80,33 @@ class TestCache:
         assert first.cpu_seconds > 0
         assert again == first
 
+    async def test_pages_are_read_as_the_pipeline_prepares_them(self, tmp_path: Path) -> None:
+        Image.new("L", (1275, 1650), 255).save(tmp_path / "blank.png", dpi=(150, 150))
+        skewed, blank = PageImage(SAMPLE, 4, "skewed"), PageImage(str(tmp_path / "blank.png"), 0)
+        reader = Reader({"tesseract": TesseractProvider}, ReadingCache(tmp_path), jobs=1)
+        try:
+            look = await reader.look(skewed)
+            nothing = await reader.read("tesseract", blank)
+        finally:
+            await reader.close()
+        assert abs(ImageSteps.from_json(look.steps).skew) > 0.5
+        assert look.cpu_seconds > 0
+        assert reader.cache.look(skewed) == look
+        assert reader.read_count == 0
+        assert (nothing.page.words, nothing.cpu_seconds) == ([], 0.0)
+        assert nothing.page.width == pytest.approx(612, abs=0.1)
+
+    def test_other_steps_are_another_reading(self, tmp_path: Path) -> None:
+        cache, tesseract = ReadingCache(tmp_path), TesseractProvider()
+        cache.put(IMAGES[3], tesseract, EngineReading(page(line("some words", 50, 50)), 1.0), effect='{"skew":1.2}')
+        assert cache.get(IMAGES[3], tesseract) is None
+        assert cache.get(IMAGES[3], tesseract, effect='{"skew":1.2}') is not None
+
+
+def test_sampled_pages_are_spread_over_the_book() -> None:
+    assert _spread(285, 3) == [48, 143, 238]
+    assert _spread(2, 3) == [1, 2]
+
 
 class TestCriteria:
     @staticmethod
@@ -109,6 +139,15 @@ class TestCriteria:
 
     async def test_what_nothing_tells_is_no_pass(self) -> None:
         assert (await self.verdict("long contents", tesseract=1, rapidocr=1, blend=1, default=1)).passed is None
+
+    async def test_samples_of_a_book_count_together(self) -> None:
+        one = await self.result(tesseract=10, rapidocr=20, blend=11)
+        copies = [replace(one.copy, book="a book", profile=profile) for profile in ("worn", "noisy")]
+        other = await self.result(tesseract=10, rapidocr=20, blend=8)
+        found = samples([replace(one, copy=copies[0]), replace(other, copy=copies[1])])
+        assert [each.name for each in found] == ["a book, samples in the other profiles"]
+        assert found[0].wer("blend") == pytest.approx(0.095)
+        assert replace(one, copy=copies[0]).cpu_ratio is None, "one second opinion is a fifth of five pages"
 
     def test_those_that_fail_are_named(self) -> None:
         def result(name: str) -> Any:

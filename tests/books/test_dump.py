@@ -240,6 +240,18 @@ async def test_versions_of_before_lie_beside(library: Library, empty: Library, f
     assert again[-1].height == len(there) + 2
 
 
+async def test_without_history_those_of_earlier_databases_are_not_in_it(
+    empty: Library, file: Path, tmp_path: Path
+) -> None:
+    await loaded(file, empty)
+    with_it = await dumped(empty, tmp_path / "with.zip")
+    without = await dumped(empty, tmp_path / "without.zip", history=False)
+    with zipfile.ZipFile(with_it) as one, zipfile.ZipFile(without) as other:
+        lacking = set(one.namelist()) - set(other.namelist())
+    assert len([name for name in lacking if name.startswith("artifacts/")]) == 2
+    assert len([name for name in lacking if name.endswith("history.jsonl")]) == 2
+
+
 async def test_without_history_and_artifacts(library: Library, empty: Library, tmp_path: Path) -> None:
     file = await dumped(library, tmp_path / "d.zip", artifacts=False, history=False)
     with zipfile.ZipFile(file) as opened:

@@ -15,7 +15,7 @@ from books.evaluation.contents import match_entries
 from books.evaluation.figures import Errors, Found, Hits
 from books.evaluation.report import book_row, worst_pages, wrong_fields
 from books.evaluation.text import normalised, score_text, wrong_words
-from books.evaluation.truth import TruthEntry, truth_of
+from books.evaluation.truth import TruthEntry, truth_of, truths_by_source
 from schemas.documents import Book, Page, ToC, TocEntry
 from schemas.errors import BadInput, SourceNotFound
 from tests.providers.reading_helpers import ROOT, sample_truth
@@ -336,6 +336,12 @@ class TestTruthFiles:
         assert str(path) in refused.value.message
         assert field in refused.value.message
         assert "docs/evaluation.md" in refused.value.next_step
+
+    def test_two_files_for_one_source(self) -> None:
+        one, other = Truth(name="a"), Truth(name="b", source_name="a")
+        assert truths_by_source([one, Truth(name="b")]).keys() == {"a", "b"}
+        with pytest.raises(BadInput, match=r"a\.json and b\.json"):
+            truths_by_source([one, other])
 
     def test_missing_files(self, tmp_path: Path) -> None:
         with pytest.raises(SourceNotFound):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from books import search, search_index
 from books.search import Divided, Freshness, forget, fresh_index, open_index, rebuild
-from books.search_index import HIT, Found, IndexBroken, IndexPage, SearchIndex
+from books.search_index import HIT, Found, IndexBroken, IndexPage, SearchBusy, SearchIndex
 from books.search_query import parse_query, pieces
 from schemas.documents import Book, Page
 from schemas.errors import BadInput
@@ -458,7 +458,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         old.close()
 
     async def test_the_first_one_is_being_made_elsewhere(self, shelf: Shelf) -> None:
-        with search._writing(shelf.home), pytest.raises(search.SearchBusy):
+        with search._writing(shelf.home), pytest.raises(SearchBusy):
             await shelf.find("whale")
 
     def test_no_index_at_all(self, tmp_path: Path) -> None:

@@ -61,6 +61,35 @@ async def test_a_page_that_never_got_a_document_is_known_to_the_last_job(
     assert (await prepared(working)).given == {"book_id": BOOK, "pages": "4,9"}, "page 3 has succeeded since"
 
 
+async def test_failures_that_the_last_job_only_counted(
+    working: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result names 20 failures; of a job on the whole book, every page without a document is one of the others."""
+    await working.store.update(Book, "source", 9, 1, [Update(BOOK, {"page_count": 9}, {}, "nine")])
+    named = (FailedItem(page=6, operation="extract", code="BadOutput", message="?"),)
+    facts: dict[str, Any] = {
+        "job": "ProcessPages",
+        "book_id": BOOK,
+        "state": "x",
+        "operations": {},
+        "pages_complete": 1,
+    }
+
+    def last_job(pages: int) -> Any:
+        async def handle_result() -> JobResult:
+            return JobResult(**facts, pages=pages, failed=named, failed_count=4)
+
+        async def find(*_: Any) -> Any:
+            return SimpleNamespace(running=False, handle=SimpleNamespace(result=handle_result))
+
+        return find
+
+    monkeypatch.setattr(jobs, "find_job", last_job(pages=9))
+    assert (await prepared(working)).given["pages"] == "4-9"
+    monkeypatch.setattr(jobs, "find_job", last_job(pages=3))
+    assert (await prepared(working)).given["pages"] == "4,6", "of a job on some pages it is not known which"
+
+
 async def test_where_only_the_books_own_failed_no_page_is_asked_for_anew(working: SimpleNamespace) -> None:
     cleared = Update(key_of(4), {}, {"complete": True, "error": None}, "cleared")
     await working.store.update(Page, "ocr", 9, 1, [cleared])

@@ -15,7 +15,8 @@ import pytest
 
 from activities.contracts import FailedItem, JobResult
 from cli import batch
-from cli.batch import Row, Start, exit_code_of_rows, parse_only, run_batch, state_of
+from cli.batch import parse_only, run_batch, state_of
+from cli.batch_rows import Row, Start, exit_code_of_rows
 from cli.watch_folder import Notes, stamps
 from schemas.documents import Book
 from schemas.errors import BadInput, BadSource, ServerUnavailable, ShelfError
@@ -214,6 +215,28 @@ def test_a_watched_folder_knows_what_it_saw(tmp_path: Path) -> None:
     assert not again.knows(str(book), first[str(book)]), "changed since: looked at again"
     notes.file.write_text("{ damaged")
     assert not again.knows(str(book), second[str(book)])
+
+
+def test_a_folder_that_may_not_be_read_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "1.png").write_bytes(b"x")
+    (tmp_path / "a.pdf").write_bytes(b"x")
+    open_folder = Path.iterdir
+
+    def refused(folder: Path) -> Any:
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return open_folder(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    closed: dict[Path, str] = {}
+    assert list(stamps(tmp_path, closed)) == [str(tmp_path / "a.pdf"), str(tmp_path / "pages")]
+    assert list(closed) == [tmp_path / "closed"]
+    assert "may not be read: Permission denied" in closed[tmp_path / "closed"]
 
 
 def test_on_a_terminal_a_bar_per_book_that_is_read(capsys: pytest.CaptureFixture[str]) -> None:

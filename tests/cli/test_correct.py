@@ -119,6 +119,18 @@ class TestCorrect:
         assert (code, jobs.inputs) == (0, [])
         assert "nothing changed" in err
 
+    def test_nothing_changed_is_said_as_json_too(self, run: Any, jobs: Jobs, tmp_path: Path) -> None:
+        (tmp_path / "text").write_text(TEXT)
+        result = CliRunner().invoke(make_app(), ["correct", BOOK, "--page", "2", "--text-file", "text", "--json"])
+        assert (result.exit_code, jobs.inputs) == (0, [])
+        assert json.loads(result.stdout) == {
+            "key": BOOK,
+            "state": "complete",
+            "pages": 0,
+            "failed_count": 0,
+            "failed": [],
+        }
+
     def test_an_emptied_file_is_no_blank_page(self, run: Any, jobs: Jobs, editor: Any) -> None:
         editor(': > "$2"')
         code, err = run("correct", BOOK, "--page", "2")

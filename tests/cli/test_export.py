@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from books.view import BookView
 from cli import connect, export
+from schemas.documents import Chapter
 from tests.books.exports.builder import BOOK, SAMPLE, make_view, page_reading
 
 Run = Callable[..., tuple[int, str, str]]
@@ -112,6 +113,7 @@ INTERRUPTED = """
 import sys, threading, os, signal
 from pathlib import Path
 from cli import connect, export
+from schemas.documents import Chapter
 from books.exports.job import Export
 from books.exports.registry import FORMATS
 from tests.books.exports.builder import sample_view
@@ -142,3 +144,13 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     )
     assert "Interrupted." in done.stderr, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["shelf"]
+
+
+def test_a_structure_that_is_older_than_the_text_is_named(run: Run, view: BookView) -> None:
+    view.chapters.append(Chapter(key="c", title="Old", start_page=1))
+    view.book = view.book.model_copy(update={"paragraph_inputs": "of yesterday"})
+    code, _, err = run("hand", "--format", "text")
+    assert code == 0
+    assert f"The structure of {BOOK} is older than its text" in err
+    assert f"`shelf structure {BOOK}`" in err
+    assert json.loads(run("hand", "--format", "text", "--force", "--json")[1])["notes"][0] in err

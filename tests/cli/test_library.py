@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +13,13 @@ from typing import Any
 import pytest
 
 from books.library import all_books, duplicates, same_source
-from cli import batch
+from cli import batch, connect
 from cli.library import _as_typed, _job_state
-from cli.sources import BookSource
+from cli.sources import BookSource, import_book
 from providers.importing import publish_manifest
 from providers.pdf import PdfReader
 from providers.source import Manifest, SourcePart
-from schemas.documents import Book, Metric
+from schemas.documents import Book, Metric, Page
 from schemas.keys import book_key
 from schemas.store import Update, op_id
 from tests.cli.conftest import BOOK, Library, key_of, write_pdf
@@ -109,7 +110,7 @@ class TestBooks:
         (held,) = await all_books(library.store, library.home)
         assert held.holder == "job"
         await library.store.update(
-            *(type_of_page(), "ocr", 1, 2, [Update(key_of(4), {}, {"complete": True, "error": None}, "again")])
+            Page, "ocr", 1, 2, [Update(key_of(4), {}, {"complete": True, "error": None}, "again")]
         )
         assert (await all_books(library.store, library.home))[0].counts.failed == "", "a held book is counted each time"
         await library.store.release_lease(BOOK, "r", epoch or 0)
@@ -131,12 +132,6 @@ class TestBooks:
         assert await _job_state(client, "job") == "interrupted"
 
 
-def type_of_page() -> Any:
-    from schemas.documents import Page
-
-    return Page
-
-
 class TestDuplicates:
     async def test_the_same_files_under_another_name(self, library: Library) -> None:
         one, manifest = await put(library, "One", "ab")
@@ -144,14 +139,11 @@ class TestDuplicates:
         part, _ = await put(library, "Part", "bc")
         await put(library, "Other", "d")
         edited, _ = await put(library, "Edited", "abe", original=manifest)
-        found = {
-            (pair.first, pair.second): (pair.files, pair.same)
-            for pair in await duplicates(library.store, library.artifacts)
-        }
-        order = sorted
-        assert found[tuple(order([one, two]))] == (2, True)  # type: ignore[index]
-        assert found[tuple(order([one, edited]))] == (2, True), "a rescan makes no other book of it"  # type: ignore[index]
-        assert found[tuple(order([one, part]))] == (1, False)  # type: ignore[index]
+        pairs = await duplicates(library.store, library.artifacts)
+        found = {frozenset((pair.first, pair.second)): (pair.files, pair.same) for pair in pairs}
+        assert found[frozenset((one, two))] == (2, True)
+        assert found[frozenset((one, edited))] == (2, True), "a rescan makes no other book of it"
+        assert found[frozenset((one, part))] == (1, False)
         assert len(found) == 6
 
     async def test_a_source_is_known_by_its_files(self, library: Library) -> None:
@@ -199,6 +191,30 @@ class TestDuplicates:
         finally:
             await pdf.close()
 
+    def test_process_refuses_them(
+        self, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shelf: Shelf
+    ) -> None:
+        first = write_pdf(tmp_path / "first.pdf", "Some text")
+        (tmp_path / "copy.pdf").write_bytes(first.read_bytes())
+
+        async def keep() -> str:
+            pdf = PdfReader()
+            try:
+                imported = await import_book(pdf, library.artifacts_dir, [first], {})
+            finally:
+                await pdf.close()
+            fields = {"source_manifest": imported.fingerprint}
+            await library.store.stub(Book, [{"key": imported.book}])
+            await library.store.update(Book, "source", 1, 1, [Update(imported.book, fields, {}, "x")])
+            return imported.book
+
+        book = asyncio.run(keep())
+        monkeypatch.setenv("SHELF_HOME", str(library.home))
+        monkeypatch.setattr(connect, "working", lambda **_: connect.reading())
+        code, out, err = shelf("process", str(tmp_path / "copy.pdf"))
+        assert (code, out) == (2, "")
+        assert err.startswith(f"error: These files are the book {book} already. See `shelf show {book}`")
+
 
 class TestSearch:
     def test_a_hit_with_its_printed_page(self, shelf: Shelf) -> None:
@@ -233,6 +249,18 @@ class TestSearch:
         assert shelf("search", "zebra") == (0, "", "No page has zebra.\n")
         assert shelf("search", "doctor", "--offset", "5")[2] == "There are only 1 pages; lower --offset.\n"
         assert shelf("search")[0] == shelf("search", "...")[0] == shelf("search", "x", "--book", "none")[0] == 2
+
+    def test_damaged_where_only_a_search_looks(self, shelf: Shelf, library: Library) -> None:
+        assert shelf("search", "doctor")[0] == 0
+        folder = library.home / "search"
+        database = sqlite3.connect(folder / (folder / "current").read_text(), isolation_level=None)
+        database.execute("UPDATE pages_data SET block = x'00ff' WHERE id > 10")
+        database.close()
+        code, out, err = shelf("search", "--no-refresh", "doctor")
+        assert (code, out) == (1, "")
+        assert err.endswith("Make it anew: `shelf search --rebuild`.\n")
+        code, out, err = shelf("search", "doctor")
+        assert (code, "The Doctor" in out, "The index was made" in err) == (0, True, True)
 
     @pytest.mark.parametrize(
         ("argument", "query"),

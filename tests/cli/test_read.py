@@ -7,6 +7,7 @@ import pytest
 from cli.books import find_book
 from schemas.documents import Book
 from schemas.errors import BadInput
+from schemas.store import Update
 from tests.cli.conftest import BOOK, Library, key_of
 
 Shelf = Callable[..., tuple[int, str, str]]
@@ -59,6 +60,23 @@ def test_a_book_that_was_not_processed_further(shelf: Shelf, library: Library) -
     code, out, err = shelf("toc", "another")
     assert (code, out, err) == (0, "", "The contents have not been looked for yet.\n")
     assert "0 of ? complete" in shelf("show", "another")[1]
+
+
+def test_what_the_numbers_say_of_missing_leaves_is_a_warning(shelf: Shelf, library: Library) -> None:
+    sentence = "Printed 45-46 are missing after image 61."
+    note = {"kind": "missing", "after_page": 61, "pages": [], "printed": "45-46", "sentence": sentence}
+
+    async def fill() -> None:
+        await library.store.stub(Book, [{"key": "gaps-4567cdef"}])
+        fields, flags = {"label_report": json.dumps([note])}, {"complete": True}
+        await library.store.update(Book, "label", 1, 1, [Update("gaps-4567cdef", fields, flags, "mark")])
+
+    asyncio.run(fill())
+    for command in ("show", "pages"):
+        code, _, err = shelf(command, "gaps")
+        assert (code, err) == (0, f"warning: {sentence}\n")
+        assert json.loads(shelf(command, "gaps", "--json")[1])["label_report"] == [note]
+        assert json.loads(shelf(command, BOOK, "--json")[1])["label_report"] == []
 
 
 def test_pages(shelf: Shelf) -> None:

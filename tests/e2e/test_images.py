@@ -73,7 +73,9 @@ def test_spoiled_scans(machine: Machine) -> None:
     assert machine.begun().total() == begun, "what is current was done again"
 
     ask(machine, *process, "--images", "off")
-    assert machine.begun().total() == begun + 4, "all but the clean one are read again, the empty one for the first time"
+    assert machine.begun().total() == begun + 4, (
+        "all but the clean one are read again, the empty one for the first time"
+    )
     assert ask(machine, "page", book, str(SIDEWAYS))["image_steps"] == {}
     assert wrong(machine, book, UPSIDE_DOWN) > 0.3
     ask(machine, *process, "--images", "auto")

@@ -34,6 +34,17 @@ class Text:
     text: str
 
 
+def phrase_of_one_page() -> tuple[str, dict[str, Any]]:
+    """Words of a line in the middle of the book that stand nowhere else, and their page."""
+    for page in TRUTH["pages"][len(TRUTH["pages"]) // 2 :]:
+        for line in (page.get("text") or "").splitlines():
+            words = " ".join(line.split()[1:6])
+            others = sum(words in " ".join((each.get("text") or "").split()) for each in TRUTH["pages"])
+            if page["label"] and others == 1 and len(words) > 20 and words.replace(" ", "").isalpha():
+                return words, page
+    raise AssertionError("the sample has no such line")
+
+
 def pages_of(run: SampleRun) -> dict[int, dict[str, Any]]:
     return {row["page"]: row for key, row in run.documents.items() if "/leaf/" in key and "/ocr/" not in key}
 
@@ -72,6 +83,26 @@ class TestAgainstTheTruth:
         readings = [(number, Text(row.get("text", ""))) for number, row in sorted(pages_of(sample_run).items())]
         assert len(readings) == 26
         assert character_errors(readings, TRUTH) <= 0.2  # type: ignore[arg-type]
+
+    def test_search_finds_a_phrase_with_its_printed_page(self, sample_run: SampleRun) -> None:
+        words, wanted = phrase_of_one_page()
+        done = sample_run.machine.shelf("search", f'"{words}"', "--json")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (sample_run.book, wanted["page"], wanted["label"]) in [
+            (hit["key"], hit["page"], hit["label"]) for hit in found["hits"]
+        ]
+        again = sample_run.machine.shelf("search", "--book", sample_run.book, f'"{words}"', "--json")
+        hits = json.loads(again.stdout)["hits"]
+        assert [(hit["page"], hit["label"]) for hit in hits] == [(wanted["page"], wanted["label"])]
+        assert again.stderr == "", "the index was made by the search before"
+
+    def test_the_shelf(self, sample_run: SampleRun) -> None:
+        done = sample_run.machine.shelf("books", "--json")
+        rows = {row["key"]: row for row in json.loads(done.stdout)["books"]}
+        row = rows[sample_run.book]
+        assert (row["state"], row["pages_complete"], row["pages_failed"], row["cost_usd"]) == ("complete", 26, 0, 0.0)
+        assert row["toc_entries"] == len(TRUTH["toc"])
 
     def test_each_page_was_read_once(self, sample_run: SampleRun) -> None:
         assert set(sample_run.begun.values()) == {1}

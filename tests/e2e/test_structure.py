@@ -77,6 +77,7 @@ def test_the_job_is_complete(built: Built) -> None:
         "structure": 1,
         "paragraph": 1,
     }
+    assert built.view.structure_is_current, "exports would leave it out"
 
 
 def test_every_entry_is_on_its_leaf_without_a_mismatch(built: Built) -> None:

@@ -76,6 +76,32 @@ async def record(client: Client, folder: Path) -> None:
         children = await save(client, JOB, "process-pages")
         for number, child in enumerate(children, 1):
             await save(client, child, f"page-range-{number}")
+        for job, given in others(result.book_id).items():
+            name = kebab(job)
+            await client.execute_workflow(job, given, id=name, task_queue="shelf", result_type=JobResult)
+            await save(client, name, name)
+
+
+def others(book: str) -> dict[str, dict[str, Any]]:
+    """The other jobs with their inputs, in an order in which each finds something to do; the last one leaves nothing."""
+    inputs: dict[str, dict[str, Any]] = {
+        "RerunToc": {},
+        "AddOcrSource": {"provider": "rapidocr", "pages": "1-2"},
+        "RunOperations": {"operations": ["label_read", "label"], "pages": "1-4", "fresh": True},
+        "Correct": {
+            "who": "a reader",
+            "corrections": [{"page": 4, "field": "label", "value": "4", "why": "it is printed so"}],
+        },
+        "EditLeaves": {"edits": [{"action": "drop", "pages": "2"}]},
+        "BuildStructure": {},
+        "DeleteBook": {},
+    }
+    return {job: {"book_id": book, **given} for job, given in inputs.items()}
+
+
+def kebab(job: str) -> str:
+    """`RerunToc` -> `rerun-toc`: the file of a job's history, and the job's workflow id."""
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in job).strip("-")
 
 
 async def save(client: Client, workflow_id: str, name: str) -> list[str]:

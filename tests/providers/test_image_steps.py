@@ -76,6 +76,32 @@ def wrong(reading: PageReading, page: int) -> int:
     return Levenshtein.distance(words(sample_truth()["pages"][page - 1]["text"]), words(reading.text))
 
 
+def contents_with_leaders() -> Gray:
+    """A page of contents whose dots stand in columns, as TeX sets them."""
+    import pymupdf
+
+    with pymupdf.open() as document:
+        page = document.new_page(width=612, height=792)
+        titles = (
+            "Fonts",
+            "Text on paths",
+            "Images",
+            "Reading",
+            "The display list",
+            "Pens",
+            "Output",
+            "Paths and clips",
+        )
+        for row in range(42):
+            y, title = 90 + 15.5 * row, f"{row // 5 + 1}.{row % 5 + 1}   {titles[row * 5 % 8]}"
+            page.insert_text((90 + 15 * (row % 5 > 0), y), title, fontsize=10)
+            for column in range(28 + row * 7 % 5, 63):
+                page.insert_text((72 + 6.5 * column, y), ".", fontsize=10)
+            page.insert_text((500, y), str(20 + 3 * row), fontsize=10)
+        pixmap = page.get_pixmap(dpi=300, colorspace=pymupdf.csGRAY, alpha=False)
+    return np.frombuffer(pixmap.samples, np.uint8).reshape(pixmap.height, pixmap.width)
+
+
 class TestOrientation:
     @pytest.mark.slow
     def test_every_page_of_a_book_is_turned_upright(self, tmp_path: Path) -> None:
@@ -104,6 +130,11 @@ class TestOrientation:
         for row, text in enumerate(("THE WHOLE HISTORY", "OF THE TOWN", "IN TWO VOLUMES", "1893")):
             cv2.putText(sheet, text, (250, 500 + 300 * row), cv2.FONT_HERSHEY_SIMPLEX, 3, 0, 8)
         assert decided(tmp_path, sheet).orientation == 0
+
+    def test_leaders_below_each_other_turn_nothing(self, tmp_path: Path) -> None:
+        upright = contents_with_leaders()
+        assert decided(tmp_path, upright).orientation == 0
+        assert decided(tmp_path, np.ascontiguousarray(np.rot90(upright, 2))).orientation == 180
 
     def test_a_sideways_page_reads_like_the_upright_one(self, tmp_path: Path) -> None:
         for page, turn in ((5, 90), (8, 180)):

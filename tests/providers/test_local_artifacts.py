@@ -36,6 +36,26 @@ def files(root: Path, kind: str = "") -> list[Path]:
     return [path for path in (root / kind).rglob("*") if path.is_file()]
 
 
+def test_what_is_removed_is_gone_with_the_notes_of_its_attempts(store: LocalArtifactStore, tmp_path: Path) -> None:
+    source = tmp_path / "scan.pdf"
+    source.write_bytes(b"a scan" * 100)
+    sha256 = store.put_file(source)
+    for name in ("one", "two"):
+        store.publish(key(name), b"answer")
+        store.record_attempt(key(name), "attempt-1", {"seconds": 1})
+        store.write_intent(key(name), "attempt-2", {})
+    size = store.size(key("one"))
+    assert size == sum(path.stat().st_size for path in files(store.root) if key("one")[2:] in str(path))
+    assert store.file_size(sha256) == 600
+    assert (store.remove(key("one")), store.remove_file(sha256)) == (size, 600)
+    assert (store.remove(key("one")), store.remove_file(sha256)) == (0, 0)
+    assert (store.size(key("one")), store.file_size(sha256), store.get(key("one"))) == (0, 0, None)
+    assert store.attempts(key("one")) == store.open_intents(key("one")) == {}
+    assert (store.get(key("two")), len(store.attempts(key("two")))) == (b"answer", 1)
+    store.publish(key("one"), b"anew")
+    assert (store.get(key("one")), store.put_file(source)) == (b"anew", sha256)
+
+
 def test_it_is_an_artifact_store(store: LocalArtifactStore) -> None:
     checked: ArtifactStore = store
     assert checked.get(key("x")) is None

@@ -49,9 +49,7 @@ def test_up_is_idempotent_and_down_leaves_nothing(make_stack: MakeStack) -> None
     assert set(states(stack).values()) == {"running"}
     assert sorted(filter(None, before.values())) == sorted(all_of(stack))
 
-    began = time.perf_counter()
     assert stack.ensure() == endpoints
-    assert time.perf_counter() - began < 0.15
     assert pids(stack) == before
 
     http = f"127.0.0.1:{json.loads((stack.home / 'stack.json').read_text())['temporal']['ports']['http_port']}"

@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from books.exports.job import Export
 from books.view import BookView, load_book
 from schemas.documents import Chapter, Paragraph
 from tests.workflows.conftest import Shelf
@@ -126,6 +127,31 @@ async def test_a_page_that_reads_otherwise_changes_its_chapter_alone(shelf: Shel
     changed = [chapter.title for chapter, a, b in zip(after.chapters, old, new, strict=True) if a != b]
     assert changed == ["The Second Part"]
     assert any("Quite other words stand here" in (paragraph.text or "") for paragraph in after.paragraphs)
+
+
+async def test_it_is_known_when_the_text_is_newer(shelf: Shelf) -> None:
+    book = await read_book(shelf)
+    artifacts = shelf.services.artifacts
+    assert not (await load_book(shelf.store, artifacts, book)).structure_is_current, "none was built"
+    assert Export(await load_book(shelf.store, artifacts, book)).notes == []
+    assert (await build(shelf, book)).structure_is_current
+    text = "The Second Part\nWhat a person reads here."
+    said = [{"page": 7, "field": "text", "value": text}]
+    await shelf.run(workflow="Correct", book_id=book, who="Ann", corrections=said)
+    view = await load_book(shelf.store, artifacts, book)
+    assert not view.structure_is_current
+    export = Export(view)
+    assert any("What a person reads here." in block.text for block in export.content.blocks)
+    assert not export.content.structured
+    (note,) = export.notes
+    assert "is older than its text, and is left out: chapters follow the contents" in note
+    assert f"`shelf structure {book}`" in note
+    rebuilt = await build(shelf, book)
+    assert rebuilt.structure_is_current
+    assert Export(rebuilt).notes == []
+    assert any("What a person reads here." in block.text for block in Export(rebuilt).content.blocks)
+    await shelf.run(10)
+    assert (await load_book(shelf.store, artifacts, book)).structure_is_current, "a run that changes nothing"
 
 
 async def test_a_book_without_contents_gets_its_chapters_from_its_headings(shelf: Shelf) -> None:

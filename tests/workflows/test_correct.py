@@ -116,7 +116,12 @@ async def test_a_text_for_a_page_that_no_engine_could_read(shelf: Shelf) -> None
     assert (page.text, page.label) == ("What a person can read.\n3", "3")
     await shelf.run(5, fresh=True)
     assert (await shelf.pages(book))[3].text == "What a person can read.\n3"
+    blend: dict[str, Any] = {"workflow": "RunOperations", "book_id": book, "operations": ["blend"], "fresh": True}
+    assert (await shelf.run(pages="3", **blend)).state == "complete", "it needs no reading"
     await correct(shelf, book, {"page": 3, "field": "text", "revert": True})
+    with pytest.raises(WorkflowFailureError) as failed:
+        await shelf.run(pages="2-3", **blend)
+    assert "blend requires ocr, which is not complete for pages 3." in str(failed.value.cause)
 
 
 async def test_a_label_moves_the_pages_around_it_and_nothing_else(shelf: Shelf) -> None:

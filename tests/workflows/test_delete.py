@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import CancelledError
 
 from activities.deleting import ORDER, being_deleted
 from activities.holdings import MEMBERS, count_documents, held
 from schemas.documents import Book, Lease, OcrResult, Page
 from schemas.errors import StoreUnavailable
 from schemas.memory import SeededFaults
-from tests.workflows.conftest import Shelf, until
+from tests.workflows.conftest import Shelf, progress, until
 
 
 async def book_of(shelf: Shelf, count: int) -> str:
@@ -171,6 +172,30 @@ async def test_half_deleted_and_read_again_it_is_whole(shelf: Shelf, stops_at: C
     whole = (await shelf.store.get(Book, [book]))[book]
     assert not being_deleted(whole)
     assert all(whole.flag(operation, "complete") for operation in ("source", "label", "metadata"))
+
+
+async def test_cancelled_it_ends_between_two_steps_and_frees_the_book(
+    shelf: Shelf, stops_at: Callable[[int], asyncio.Event]
+) -> None:
+    book = await book_of(shelf, 6)
+    reached = stops_at(1)
+    handle = await shelf.start(workflow="DeleteBook", book_id=book)
+    await asyncio.wait_for(reached.wait(), 20)
+    await handle.signal("pause", "wait")
+    shelf.store.faults = None
+    await until(lambda: _paused(handle))
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    [lease] = await shelf.store.find(Lease, {})
+    assert lease.workflow_id is None
+    assert being_deleted((await shelf.store.get(Book, [book]))[book])
+    assert (await delete(shelf, book)).state == "complete"
+
+
+async def _paused(handle: Any) -> bool:
+    return bool((await progress(handle)).state == "paused")
 
 
 async def test_a_book_that_is_worked_on_is_not_deleted(shelf: Shelf) -> None:

@@ -127,3 +127,15 @@ async def test_writes_that_commit_and_then_time_out_leave_one_document_each(shel
     assert set(shelf.tesseract.calls.values()) == {1}, "an outage of the database is no reason to read again"
     history = await shelf.store.history(Page, (await shelf.pages(result.book_id))[7].key)
     assert sum("text" in version.changed for version in history) == 1
+
+
+async def test_contents_are_not_sought_in_part_of_a_book_whose_readings_are_lost(shelf: Shelf) -> None:
+    """A result without the lost page would look like the whole book's and stay."""
+    book = (await shelf.run(3)).book_id
+    page = (await shelf.pages(book))[2]
+    shelf.services.artifacts.remove(str(page.flag("blend", "artifact")))
+    result = await shelf.run(workflow="RerunToc", book_id=book)
+    assert result.state == "complete_with_gaps"
+    assert next((item.operation, item.code) for item in result.failed) == ("toc_find", "ArtifactMissing")
+    assert "page 2" in result.failed[0].message
+    assert "--pages 2 --fresh" in result.failed[0].message

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from activities.job import BOOK_PROVIDERS
+from activities.operation import choice_of
+from activities.paragraph.operation import paragraph_inputs
+from activities.structure.operation import structure_inputs
+from activities.toc_link.operation import toc_link_inputs
 from books.view import BookView
 from providers.local_artifacts import LocalArtifactStore
 from providers.source import Manifest, ManifestLeaf, SourcePart
@@ -108,11 +114,10 @@ def make_view(
         )
     toc = ToC(key=toc_key(BOOK), book_key=BOOK, found=bool(entries), current_set="set" if entries else None)
     about = {"title": "Hand Made", "authors": ["Ann Author"], "language": "en", "page_count": manifest.page_count}
-    return BookView(
+    about |= dict(book or {})
+    made = BookView(
         key=BOOK,
-        book=Book(
-            key=BOOK, source_manifest=manifest.fingerprint(), source_name="hand made", **(about | dict(book or {}))
-        ),
+        book=Book(key=BOOK, source_manifest=manifest.fingerprint(), source_name="hand made", **about),
         pages=documents,
         toc=toc,
         entries=[
@@ -124,6 +129,24 @@ def make_view(
         artifacts=artifacts,
         store=MemoryStore(),
     )
+    return built(made)
+
+
+def built(view: BookView) -> BookView:
+    """With the flags that say that links, chapters and paragraphs were made from its texts of today."""
+    pages = {page.page: page for page in view.pages if page.page is not None}
+    choice = choice_of(BOOK_PROVIDERS["structure"])
+
+    def flags(operation: str, inputs: str) -> dict[str, Any]:
+        return {f"{operation}_complete": True, f"{operation}_inputs": inputs}
+
+    assert view.toc is not None
+    toc = view.toc.model_copy(update=flags("toc_link", toc_link_inputs(pages, view.book, view.toc, choice, 0)))
+    book = view.book.model_copy(
+        update=flags("structure", structure_inputs(pages, view.book, toc, choice, 0))
+        | flags("paragraph", paragraph_inputs(pages, view.book, choice, 0))
+    )
+    return dataclasses.replace(view, toc=toc, book=book)
 
 
 def sample_view(folder: Path, **more: Any) -> BookView:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from books.exports.content import Block, join_lines, legal_levels
 from books.exports.job import Export
 from books.exports.notes import link_notes
+from books.exports.registry import FORMATS
+from books.view import BookView
 from tests.books.exports.builder import SAMPLE, make_view, page_reading, sample_view
 
 PARTS = [(SAMPLE, "pdf", 26)]
@@ -163,3 +167,28 @@ class TestNotes:
 
     def test_a_year_is_no_mark(self) -> None:
         assert link_notes([Block("text", "in,1916 and 3.16", 5), Block("footnote", "16 Sixteen.", 5)]) == []
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "epub", "json"])
+def test_what_is_older_than_the_text_is_not_exported(rich: BookView, tmp_path: Path, name: str) -> None:
+    def written(view: BookView) -> tuple[str, list[str]]:
+        export = Export(view)
+        target = tmp_path / f"book{FORMATS[name].suffix}"
+        FORMATS[name].write(export, target, force=True)
+        if name != "epub":
+            return target.read_text(), export.notes
+        with zipfile.ZipFile(target) as archive:
+            return "".join(archive.read(each).decode() for each in archive.namelist() if "xhtml" in each), export.notes
+
+    old = "As he says,"
+    body, notes = written(rich)
+    assert old in body
+    assert notes == []
+    corrected = page_reading(["A person’s text."])
+    rich.artifacts.publish("ab" * 32, corrected.to_json())
+    changed = {"text": corrected.text, "blend_artifact": "ab" * 32}
+    pages = [page.model_copy(update=changed) if page.page == 3 else page for page in rich.pages]
+    body, notes = written(dataclasses.replace(rich, pages=pages))
+    assert "A person’s text." in body
+    assert old not in body
+    assert len(notes) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -130,7 +129,7 @@ class TestSequence:
         readings = [TITLE, body(None), *[body(str(n)) for n in range(1, 9)]]
         assert texts(readings, [str(n) for n in range(1, 11)])[:4] == [None, None, "1", "2"]
 
-    def test_three_thousand_pages_take_seconds(self) -> None:
+    def test_three_thousand_pages(self) -> None:
         proposals: list[Proposal | None] = [propose(body(str(n), "HEADER")) for n in range(1, 31)]
         long = []
         for n in range(3000):
@@ -138,9 +137,7 @@ class TestSequence:
             assert base is not None
             number = base.numbers[0].model_copy(update={"value": n + 1, "text": str(n + 1)})
             long.append(base.model_copy(update={"numbers": (number,)}))
-        started = time.perf_counter()
         assert [label.label for label in sequence(long)] == [str(n + 1) for n in range(3000)]
-        assert time.perf_counter() - started < 10
 
 
 class TestProposal:

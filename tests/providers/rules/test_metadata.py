@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from providers.rules.confidence import ASIDE, CHECKED, DOUBTFUL, FORMULA, GUESSED, ONCE, TWICE
 from providers.rules.isbn import find_isbns
 from providers.rules.lexicon import language_of
 from providers.rules.metadata import Metadata, extract
@@ -171,3 +172,60 @@ def test_sample(engine: str) -> None:
     assert found.place == "Edinburgh"
     assert found.subtitle is None
     assert all(0 < evidence.confidence <= 1 for evidence in found.evidence.values())
+
+
+class TestRasterised:
+    """What engines make of logos, and what else tells the title."""
+
+    NOTICE = (
+        "Safe water for schools and small towns in dry countries",
+        "© World Harbour Organization 2019",
+        "All rights reserved. No part of this book may be copied",
+        "Suggested citation. Safe water for schools and small towns in dry countries. Geneva: World Harbour",
+        "Organization; 2019. All enquiries to the publisher.",
+    )
+
+    def test_a_logo_is_no_title(self) -> None:
+        title_page = page(
+            line("ES World Harbour", 200, 40, 30),
+            line("Organization", 230, 75, 20),
+            line("SAFE WATER FOR SCHOOLS", 50, 160, 22),
+            line("AND SMALL TOWNS", 50, 190, 22),
+            line("IN DRY COUNTRIES", 50, 220, 22),
+        )
+        found = extract(book(title_page, *self.NOTICE))
+        assert (found.title, found.subtitle) == ("Safe water for schools and small towns in dry countries", None)
+        assert (found.publisher, found.place, found.year) == ("World Harbour Organization", "Geneva", 2019)
+        assert found.evidence["title"].confidence == TWICE
+
+    def test_a_citation_tells_what_the_title_page_was_misread_as(self) -> None:
+        title_page = page(
+            line("SEF VVATR FOR", 50, 130, 34),
+            line("SAFE WATER FOR SCH00LS", 50, 170, 18),
+            line("AND SMALL T0WNS IN DRY COUNTRIES", 50, 200, 18),
+        )
+        found = extract(book(title_page, *self.NOTICE))
+        assert found.title == "Safe water for schools and small towns in dry countries"
+        assert (found.evidence["title"].source, found.evidence["title"].page) == ("citation", 2)
+
+    def test_one_misread_letter_does_not_cut_a_title_in_two(self) -> None:
+        title_page = page(
+            line("A SHORT HISTORY OF THE", 60, 120, 14),
+            line("HARB0URS AND ISLANDS", 50, 145, 28),
+            line("by Anna Lee", 150, 220),
+        )
+        notice = (
+            "A short history of the harbours and islands",
+            "© 1999 Anna Lee. All rights reserved by her and others",
+        )
+        assert (extract(book(title_page, *notice)).title or "").casefold().startswith("a short history of the harb")
+
+    def test_confidence_follows_the_evidence(self) -> None:
+        def sure(confidence: float, *notice: str) -> float:
+            title_page = page(line("Deep Water", 110, 120, 28, confidence), line("by Anna Lee", 150, 220, 12))
+            return extract(book(title_page, *notice)).evidence["title"].confidence
+
+        assert sure(96, "Deep Water", "© 2003 Anna Lee. All rights reserved, no part of this may be copied") == TWICE
+        assert sure(96) == ONCE
+        assert sure(60) == DOUBTFUL
+        assert ASIDE < DOUBTFUL < GUESSED < ONCE < FORMULA < TWICE < CHECKED < 1

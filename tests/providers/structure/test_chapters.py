@@ -7,7 +7,8 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from providers.structure.chapters import ChapterFacts, EntryTitle, Owner, chapters, split_number
+from providers.structure.chapters import ChapterFacts, EntryTitle, Owner, chapters
+from providers.structure.headings import split_number
 from providers.structure.links import Link, link
 from schemas.reading import Line
 from tests.providers.reading_helpers import line, sample_truth
