@@ -32,10 +32,10 @@ MAX_SIDE_PIXELS = 2600
 DETECTOR_SIDE_PIXELS = 1600
 """Longer side of the picture in which lines are looked for; they are cut out of the full one.
 
-The library looks in the full picture (2750 pixels of a letter), which takes half of a page's CPU: 10.3 against 5.7
-core-seconds on letters, 8.5 against 4.6 on contents pages, on the same busy machine. Words are told apart better (bag of words
-of ten contents pages 22.3 against 20.6 % wrong), but signatures and logos become words: 3.1 against 3.4 % of the letters' words
-wrong, blended with Tesseract 2.9 against 3.0 (characters 2.06 against 2.02). At 1280 lone page numbers ("i", "vi") are lost."""
+The library looks in the full picture (2750 pixels of a letter), which takes half of a page's CPU. With this limit, the score
+below and the settings in `Engine`, on the same busy machine: 65 letters 10.1 against 5.3 core-seconds a page, 3.60 against 3.69 %
+of the words wrong (signatures become words), 2.35 against 2.24 % of the characters; ten rasterised contents pages 8.5 against
+4.6, 22.4 against 20.5 %; 26 book pages 6.7 against 4.4, both 0.07 %. At 1280 lone page numbers ("i", "vi") are lost."""
 DETECTOR_SCORE = 0.4
 """From which a place is taken for text. With the library's 0.5, the smaller picture loses a lone thin "1" on a contents page."""
 

@@ -9,7 +9,19 @@ from dataclasses import dataclass, replace
 
 from providers.text_damage import is_broken
 from providers.vote.align import Block, LineGroup, align_words, group_lines, plain
-from providers.vote.choose import DOUBT, GOOD, Decision, confidence, decide, is_dots, is_leader, key, known, union
+from providers.vote.choose import (
+    DOUBT,
+    GOOD,
+    LEADER_WIDTH,
+    Decision,
+    confidence,
+    decide,
+    is_dots,
+    is_leader,
+    key,
+    known,
+    union,
+)
 from providers.vote.locate import placed
 from providers.vote.quality import expected_cer
 from schemas.reading import Line, PageReading, Word
@@ -78,6 +90,7 @@ def _blended(usable: Sequence[PageReading], lexicon: Container[str]) -> PageRead
         if lines:
             rows.append((group, lines))
     rows = _without_echoes(rows)
+    _complete_leaders([line for _, lines in rows for line in lines])
     layout = max(range(len(usable)), key=lambda i: (LAYOUT.get(names[i], 1), i == pivot))
     return PageReading(
         provider="vote",
@@ -244,6 +257,33 @@ def _one_leader(words: Sequence[Word]) -> list[Word]:
         else:
             result.append(word)
     return result
+
+
+LEADER_LINES = 2
+"""So many entries with leaders, and a lone dot before a number at the end of a line is what is left of others."""
+
+
+def _complete_leaders(lines: Sequence[Line]) -> None:
+    """Leaders of which no more than a dot was read, by either engine, beside or on the number behind them ("Images .13").
+
+    Only on a page where other lines have leaders, and across a gap as wide as leaders are: ".13" is a number in a table."""
+    ends = [line for line in lines if len(line.words) > 1 and _is_number_like([_without_dots(line.words[-1])])]
+    if sum(is_leader(line.words[-2].text) for line in ends) < LEADER_LINES:
+        return
+    for line in ends:
+        before, number = line.words[-2:]
+        whole = _without_dots(number)
+        dots = whole.text != number.text or any(is_dots(text) for _, text in number.readings)
+        x0, x1 = before.box[2], number.box[0]
+        if dots and not is_dots(before.text) and x1 - x0 >= LEADER_WIDTH * (number.box[3] - number.box[1]):
+            leaders = Word(
+                "....", (x0, number.box[1], x1, number.box[3]), None, readings=number.readings, rule="leaders"
+            )
+            line.words[-1:] = [leaders, whole]
+
+
+def _without_dots(word: Word) -> Word:
+    return replace(word, text=word.text.lstrip(".·…"))
 
 
 def _first_word(blocks: Sequence[Block]) -> str:

@@ -288,6 +288,26 @@ class TestLeaders:
         blended = blend([page(tesseract), page(line("A Day at a Time", 50, 100), provider="rapidocr")])
         assert blended.text == "A Day at a Time .... 1"
 
+    @staticmethod
+    def entries(*others: str) -> str:
+        """Two entries or table rows of each kind, and one of which Tesseract read the title alone, RapidOCR also ".13"."""
+        short, full = [], []
+        for row, text in enumerate((*others, "Finical Farming")):
+            y = 100 + 20 * row
+            short.append(line(text, 50, y))
+            last = row == len(others)
+            full.append(line(text, 50, y, confidence=99))
+            full[-1].words.append(Word(".13" if last else f"{row + 5}", (330, y, 348, y + 10), 99))
+            if not last:
+                short[-1].words.append(Word(f"{row + 5}", (330, y, 348, y + 10), 96))
+        return blend([page(*short), page(*full, provider="rapidocr")]).lines[-1].text
+
+    def test_a_dot_on_a_number_is_what_is_left_of_leaders_among_leaders(self) -> None:
+        assert self.entries("The Doctor .........", "Well and Now ........") == "Finical Farming .... 13"
+
+    def test_a_dot_on_a_number_is_its_own_in_a_table(self) -> None:
+        assert self.entries("The Doctor", "Well and Now") == "Finical Farming .13"
+
 
 class TestThreeEngines:
     def vote(self, *texts: str) -> PageReading:
