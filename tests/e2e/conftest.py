@@ -17,6 +17,14 @@ from tests.workflows.conftest import shelf, test_server, time_skipping  # noqa: 
 
 SAMPLE_JOB = "demo"
 
+LAST = ("test_sample", "test_structure", "test_correct", "test_sample_again")
+"""Modules that work on the shared book, in an order in which each finds it as it expects: the last two leave it with
+corrections, old contents and other readings."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LAST.index(item.path.stem) + 1 if item.path.stem in LAST else 0)
+
 
 @dataclass(frozen=True)
 class SampleRun:
