@@ -17,8 +17,8 @@ from tests.workflows.conftest import shelf, test_server, time_skipping  # noqa: 
 
 SAMPLE_JOB = "demo"
 
-LAST = ("test_sample", "test_structure", "test_correct", "test_sample_again")
-"""Modules that work on the shared book, in an order in which each finds it as it expects: the last two leave it with
+LAST = ("test_structure", "test_correct", "test_sample", "test_sample_again")
+"""Modules that work on the shared book, in an order in which each finds it as it expects: the last three leave it with
 corrections, old contents and other readings."""
 
 
