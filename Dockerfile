@@ -52,7 +52,7 @@ COPY books/ books/
 COPY cli/ cli/
 COPY tools/defradb/ tools/defradb/
 COPY samples/ samples/
-COPY deploy/worker_health.py deploy/database_types.py deploy/
+COPY deploy/worker_health.py deploy/database_types.py deploy/with_keys.sh deploy/
 RUN python -m compileall -q .
 ENV PATH=/opt/venv/bin:/opt/defradb:$PATH \
     PYTHONPATH=/app \

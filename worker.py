@@ -25,34 +25,37 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.blend.activity import BlendActivities
+from activities.budget import BudgetActivities
 from activities.correcting import CorrectActivities
 from activities.deleting import DeleteActivities
 from activities.extract.activity import ExtractActivities
+from activities.improving import ImproveActivities
 from activities.job import JobActivities
 from activities.label.activity import LabelActivities
 from activities.label_read.activity import LabelReadActivities
 from activities.metadata.activity import MetadataActivities
 from activities.ocr.activity import OcrActivities
 from activities.paragraph.activity import ParagraphActivities
-from activities.services import Services
+from activities.services import Services, make_services
 from activities.structure.activity import StructureActivities
 from activities.toc_extract.activity import TocExtractActivities
 from activities.toc_find.activity import TocFindActivities
+from activities.toc_find.agent_activity import ContentsAgentActivities
 from activities.toc_link.activity import TocLinkActivities
+from providers.artifact_stores import open_store
 from providers.base import OcrProvider
-from providers.local_artifacts import LocalArtifactStore
 from providers.pdf import PdfReader
-from providers.queues import STORE_QUEUE, WORKFLOW_QUEUE, ProviderQueue, provider_queues
-from providers.rapidocr import RapidOcrProvider
-from providers.scripted import ScriptedProvider
+from providers.queues import STORE_QUEUE, WORKFLOW_QUEUE, ProviderQueue, is_set_up
 from providers.tesseract import TesseractProvider
-from providers.text_layer import TextLayerProvider
+from schemas import logs, telemetry
 from schemas.defradb import DefraStore
 from schemas.errors import BadInput, ShelfError, StoreUnavailable
+from workflows import tracing
 from workflows.registry import WORKFLOWS
 
 if TYPE_CHECKING:
     from providers.settings import Settings
+    from schemas.telemetry_sdk import Telemetry
 
 GRACE_SECONDS = 20.0
 """For units under way when the worker is told to stop: a batch of pages is a few seconds' work."""
@@ -63,20 +66,12 @@ PASSED_THROUGH = ("activities", "providers", "schemas", "workflows", "pydantic_s
 log = logging.getLogger("shelf.worker")
 
 
-def make_providers(settings: Settings) -> dict[str, OcrProvider]:
-    """Every provider that reads pages; engines start when they are first used."""
-    return {
-        "text-layer": TextLayerProvider(),
-        "tesseract": TesseractProvider(settings.tesseract_processes),
-        "rapidocr": RapidOcrProvider(settings.rapidocr_processes),
-        "scripted": ScriptedProvider(settings.script),
-    }
-
-
 def make_activities(services: Services, pdf: PdfReader) -> dict[str, list[Callable[..., Any]]]:
     """Activities by the queue that serves them. What a plan may send to a queue is tested against this."""
     jobs = JobActivities(services, pdf)
     deleting = DeleteActivities(services, jobs)
+    budgets = BudgetActivities(services)
+    improving = ImproveActivities(services)
     extract = ExtractActivities(services, pdf)
     ocr = OcrActivities(services)
     blend = BlendActivities(services)
@@ -84,29 +79,49 @@ def make_activities(services: Services, pdf: PdfReader) -> dict[str, list[Callab
     label = LabelActivities(services, pdf)
     metadata = MetadataActivities(services, pdf)
     toc_find = TocFindActivities(services, pdf)
+    contents_agent = ContentsAgentActivities(services, pdf)
     toc_extract = TocExtractActivities(services, pdf)
     toc_link = TocLinkActivities(services)
     structure = StructureActivities(services)
     paragraph = ParagraphActivities(services, pdf)
     by_provider: dict[str, list[Callable[..., Any]]] = {
         "pdf": [extract.extract_pages],
-        "vote": [blend.blend_pages],
+        "vote": [blend.blend_pages, improving.rate_readings],
         "rules": [
             label_read.read_labels,
             label.infer_labels,
             metadata.extract_metadata,
             toc_find.find_contents,
             toc_extract.extract_contents,
+            contents_agent.agent_begin,
+            contents_agent.agent_tool,
+            contents_agent.agent_end,
         ],
         "structure": [toc_link.link_contents, structure.find_chapters, paragraph.find_paragraphs],
         **{name: [ocr.ocr_pages] for name, row in services.queues.items() if row.reads_pages},
     }
+    for name, row in services.queues.items():
+        if row.answers:
+            # Whoever answers questions does what the rules do, on its own queue and at its own rate.
+            by_provider[name] = [
+                *by_provider.get(name, []),
+                blend.blend_pages,
+                label_read.read_labels,
+                metadata.extract_metadata,
+                toc_find.find_contents,
+                toc_extract.extract_contents,
+                contents_agent.agent_turn,
+            ]
     return {
         STORE_QUEUE: [
             jobs.resolve_job,
             jobs.load_state,
             jobs.renew_lease,
             jobs.release_lease,
+            budgets.reserve_budget,
+            budgets.set_budget,
+            improving.find_sellers,
+            improving.rank_pages,
             CorrectActivities(services).record_corrections,
             deleting.begin_deletion,
             deleting.delete_documents,
@@ -141,20 +156,22 @@ def make_workers(client: Client, services: Services, pdf: PdfReader, queues: Seq
                 workflow_runner=SandboxedWorkflowRunner(
                     restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
                 ),
+                interceptors=[tracing.Tracing()],
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
                 graceful_shutdown_timeout=timedelta(seconds=GRACE_SECONDS),
             )
         )
     for queue, activities in make_activities(services, pdf).items():
-        if not _wanted(queue, queues):
-            continue
         row: ProviderQueue | None = rows.get(queue)
+        if not _wanted(queue, queues) or (row is not None and not _served(row, services, queues)):
+            continue
         in_flight = row.in_flight if row is not None else STORE_IN_FLIGHT
         workers.append(
             Worker(
                 client,
                 task_queue=queue,
                 activities=activities,
+                interceptors=[tracing.Tracing()],
                 max_concurrent_activities=in_flight,
                 max_task_queue_activities_per_second=row.requests_per_second if row is not None else None,
                 # Two polls keep a local queue busy; more only bursts (facts/temporal.md 3.2).
@@ -175,48 +192,47 @@ def _wanted(queue: str, queues: Sequence[str]) -> bool:
     return "all" in queues or queue in queues or queue.removeprefix("shelf-") in queues
 
 
-async def connect(settings: Settings) -> Client:
-    """The configured Temporal server, by the environment's and temporal.toml's rules."""
-    return await Client.connect(**settings.temporal_connect(), data_converter=pydantic_data_converter)
+def _served(row: ProviderQueue, services: Services, queues: Sequence[str]) -> bool:
+    """What is set up, and what is named on the command line: a job that asks for another is told so at once."""
+    named = row.queue in queues or row.queue.removeprefix("shelf-") in queues
+    return named or is_set_up(row, services.configured)
 
 
-async def run(settings: Settings, queues: Sequence[str], stop: asyncio.Event) -> None:
+async def connect(settings: Settings, **options: Any) -> Client:
+    """The configured Temporal server, by the environment's and temporal.toml's rules.
+
+    Args:
+        options: further ones of `Client.connect`, as `tracing.runtime_options` has them.
+    """
+    return await Client.connect(**settings.temporal_connect(), data_converter=pydantic_data_converter, **options)
+
+
+async def run(settings: Settings, queues: Sequence[str], stop: asyncio.Event, running: Telemetry | None = None) -> None:
     """Serve until `stop`, then finish what is under way."""
     store = DefraStore(settings.defradb_url)
     await _patiently("DefraDB", store.bootstrap, stop)
     if stop.is_set():
         return
-    client = await _patiently("Temporal", lambda: connect(settings), stop)
+    options = tracing.runtime_options(running)
+    client = await _patiently("Temporal", lambda: connect(settings, **options), stop)
     if client is None:
         return
-    providers = make_providers(settings)
     pdf = PdfReader()
-    services = Services(
-        store=store,
-        artifacts=LocalArtifactStore(settings.artifacts_dir),
-        providers=providers,
-        queues=provider_queues(settings.providers),
-        client=client,
-        source_roots=settings.source_roots,
-        language=settings.language,
-        second_opinion_above=settings.second_opinion_above,
-        second_opinion_share=settings.second_opinion_share,
-    )
+    services = make_services(settings, store, open_store(settings), client)
     workers = make_workers(client, services, pdf, queues)
     try:
         async with contextlib.AsyncExitStack() as stack:
             for worker in workers:
                 await stack.enter_async_context(worker)
             log.info("serving %s", ", ".join(worker.task_queue for worker in workers))
-            warm = asyncio.ensure_future(_warm(pdf, providers, queues))
+            warm = asyncio.ensure_future(_warm(pdf, services.providers, queues))
             await stop.wait()
             warm.cancel()
             # All at once: one after another they would add up their grace.
             await asyncio.gather(*(worker.shutdown() for worker in workers))
     finally:
         await pdf.close()
-        for provider in providers.values():
-            await provider.close()
+        await services.close()
         await store.close()
 
 
@@ -245,28 +261,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(description="Serve Shelf's task queues.")
     parser.add_argument("--queues", default="all", help="comma-separated; default: all")
+    parser.add_argument("--otel", choices=["console"], help="print spans and metrics to stderr (docs/telemetry.md)")
     options = parser.parse_args(arguments)
-    logging.basicConfig(
-        level=os.environ.get("SHELF_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    if options.otel:
+        telemetry.to_console()
 
     from providers.settings import load_settings
-
-    # One line per request of the database is no news.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
     async def serve() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await run(load_settings(), options.queues.split(","), stop)
+        await run(load_settings(), options.queues.split(","), stop, running)
 
+    running: Telemetry | None = None
     try:
+        logs.configure(os.environ.get("SHELF_LOG_LEVEL", "INFO"))
+        running = tracing.start("shelf-worker")
         asyncio.run(serve())
     except ShelfError as error:
         log.error("%s", error)
         return error.exit_code
+    finally:
+        if running is not None:
+            running.stop()
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from activities.contracts import BOOK_ITEM, SaveInput, UnitInput
+from activities.operation import stored_generation
 from activities.save import RESULT, Loaded, flags
 from activities.services import Services
 from activities.work import Item, Produced, request_of
@@ -34,6 +35,19 @@ class BookRecords:
         book = (await services.store.get(Book, [book_id])).get(book_id)
         toc = (await services.store.get(ToC, [toc_key(book_id)])).get(toc_key(book_id))
         return cls(services, book, toc, await services.book_pages(book_id))
+
+    def carrier(self, operation: str) -> Book | ToC | None:
+        """The document that carries the flag of a book-scoped operation."""
+        return self.toc if operation in ToC.operations else self.book
+
+    def artifact(self, operation: str) -> str:
+        """What the book, or its contents, has of the operation now; '' where that is nothing."""
+        document = self.carrier(operation)
+        return str((document.flag(operation, "artifact") if document is not None else None) or "")
+
+    def generation(self, job: UnitInput) -> int:
+        """The generation that the unit's operation is done in."""
+        return stored_generation(self.carrier(job.unit.operation), job.unit.operation, job.generation)
 
     def artifacts(self, operation: str, wanted: Iterable[int] | None = None) -> dict[int, str]:
         """physical page -> artifact of the operation, of the (wanted) pages for which it is complete."""

@@ -28,6 +28,13 @@ class ProviderPolicy(Contract):
     """Failed calls after which a page counts as failed; shutdowns and outages of ours do not count."""
     retry_initial_seconds: float = 1.0
     retry_maximum_seconds: float = 60.0
+    remote: bool = False
+    """Calls leave the worker's process: they are limited, and one unit is one page."""
+    paid: bool = False
+    """Calls may cost money: they are reserved before they are made."""
+    answers: bool = False
+    """A language model: an item may take several calls (repair turns)."""
+    failing_in_a_row: int = 8
 
 
 class JobConfig(Contract):
@@ -63,6 +70,24 @@ class JobConfig(Contract):
     providers: dict[str, ProviderPolicy]
     book_providers: dict[str, str] = Field(default_factory=dict)
     """operation -> provider, for the operations that have a choice."""
+    models: dict[str, str] = Field(default_factory=dict)
+    """operation -> model, of those that a language model does."""
+    fallbacks: dict[str, str] = Field(default_factory=dict)
+    """"operation provider" -> provider that takes over what that one fails at."""
+    high_usd: dict[str, float] = Field(default_factory=dict)
+    """"operation provider" -> high estimate of one unit; what is not named costs nothing."""
+    budget_usd: float | None = None
+    """At most so much for this job; None = no cap. `shelf budget raise` changes the Budget document, not this."""
+    budget_key: str = ""
+    """Of the job's Budget document."""
+    day_budget_usd: float | None = None
+    """At most so much a day, over all jobs."""
+    agent_turns: int = 15
+    """Calls of the model at most, in one run of an agent."""
+    agent_usd: float = 0.5
+    """What one run of an agent may cost at most."""
+    priority: int = 3
+    """Of its activities, 1 (first) to 5: re-runs that somebody waits for go before bulk."""
     range_pages: int = 50
     first_range_pages: int = 30
     open_ranges: int = 4
@@ -86,6 +111,8 @@ class WorkUnit(Contract):
     """The operation's own word for why this unit was planned ('second' opinion)."""
     single: bool = False
     """Planned alone after a transient failure: Temporal's policy retries it, and it alone can settle as failed."""
+    agent: bool = False
+    """Carried by the operation's child workflow, a conversation with a model, instead of its work activity."""
     scope: str = ""
     """Pages that it reads besides its own, as "1-20": of a book-scoped unit all, of a blend those whose words it knows."""
 
@@ -113,7 +140,7 @@ class Outcome(Contract):
 
     item: int
     status: str
-    """'ok', 'permanent' or 'transient'."""
+    """'ok', 'permanent', 'transient', or 'stopped': no page is to blame, the job drains and pauses."""
     artifact: str = ""
     """Fingerprint of what was published."""
     inputs: str = ""
@@ -132,6 +159,8 @@ class Attempt(Contract):
     workflow_id: str
     activity_id: str
     attempt: int
+    epoch: int = 0
+    """Of the job that made it; 0 = the job that reports it."""
     provider: str
     model: str = ""
     prompt_hash: str = ""
@@ -140,9 +169,11 @@ class Attempt(Contract):
     execution_seconds: float
     read: int
     cost_usd: float | None = 0.0
+    price_source: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
     outcome: str
+    """'ok', 'partial', 'failed', or 'unknown': it may have been charged, `cost_usd` is the high estimate."""
     error: str = ""
     pages: tuple[int, ...] = ()
 
@@ -160,6 +191,8 @@ class UnitInput(Contract):
     """What the user chose for this operation, part of its `_inputs`."""
     page_timeout_seconds: float
     max_attempts: int
+    model: str = ""
+    """Of a language model: which one; '' = the one of the provider's row."""
     unit: WorkUnit
 
 
@@ -168,6 +201,13 @@ class WorkResult(Contract):
 
     outcomes: tuple[Outcome, ...]
     attempts: tuple[Attempt, ...] = ()
+
+
+class AgentInput(Contract):
+    """Argument of an agent's workflow; its result is the WorkResult of the unit."""
+
+    config: JobConfig
+    job: UnitInput
 
 
 class SaveInput(Contract):
@@ -247,6 +287,7 @@ class RangeResult(Contract):
     stopped: str = ""
     """Why the range stopped before it was settled; '' = it is settled."""
     cost_usd: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 class OperationProgress(Contract):
@@ -272,6 +313,40 @@ class Progress(Contract):
     """Workflow ids of the ranges that are open."""
     failed: tuple[FailedItem, ...] = ()
     cost_usd: float = 0.0
+    notes: tuple[str, ...] = ()
+    """What people should know: a budget that is nearly used up, a provider that another one stands in for."""
+
+
+class Lot(Contract):
+    """Pages that `Improve` had read by one provider at a time, and what that gained."""
+
+    provider: str
+    pages: str
+    """Those that it read, as "3,17-18"."""
+    compared: bool = False
+    """Read by several providers, to compare them: what would be without the others."""
+    cost_usd: float
+    wrong_before: float
+    """Characters that were expected to be wrong or missing on these pages."""
+    wrong_after: float
+
+
+class Purchase(Contract):
+    """What `Improve` bought, and why it stopped."""
+
+    considered: int
+    """Pages that it might have bought."""
+    provider: str
+    """Who was found best for the money; '' where several were compared and none gained anything."""
+    lots: tuple[Lot, ...] = ()
+    pages: str = ""
+    """All pages that were read."""
+    cost_usd: float = 0.0
+    wrong_before: float = 0.0
+    """Characters that were expected to be wrong or missing on those pages."""
+    wrong_after: float = 0.0
+    stopped: str
+    """In a sentence."""
 
 
 class JobResult(Contract):
@@ -288,6 +363,9 @@ class JobResult(Contract):
     """At most `failing_pages` of them by name."""
     failed_count: int = 0
     cost_usd: float = 0.0
+    notes: tuple[str, ...] = ()
+    purchase: Purchase | None = None
+    """Of `Improve` alone."""
 
 
 class ResolveInput(Contract):
@@ -298,9 +376,51 @@ class ResolveInput(Contract):
     """The validated input of the job."""
     anew: tuple[str, ...] = ()
     """Operations that are to be done anew."""
+    operations: tuple[str, ...] = ()
+    """All operations of the job: only for those are providers looked for and prices asked."""
+    priority: int = 3
     workflow_id: str
     first_run_id: str
     run_id: str
+
+
+class ReserveInput(Contract):
+    """Argument of `reserve_budget`. All sums are absolute, so that a repeat is harmless."""
+
+    book_id: str
+    holder: str
+    """Workflow id of the range or job that spends."""
+    job_key: str = ""
+    """Key of the job's Budget; '' = the job has no cap."""
+    job_limit_usd: float | None = None
+    """The cap where the Budget is new; one that exists keeps its own."""
+    day_limit_usd: float | None = None
+    day: str = ""
+    """Day of the last answer, '' at first; where it is over, the sums of the new day begin at 0."""
+    settled_usd: float
+    """What the holder's calls have cost so far."""
+    day_settled_usd: float
+    """Of that, since `day` began."""
+    open_usd: float
+    """High estimate of its calls that are under way."""
+    call_usd: float
+    """High estimate of the call that is to be made; 0 = none: what was asked for and not used is given back."""
+    calls: int = 0
+    """For how many calls more is asked at most; fewer are granted near the cap."""
+    request: int = 1
+    """Number of the holder's request: a repeat that comes after a later one must undo nothing."""
+
+
+class ReserveResult(Contract):
+    """Answer of `reserve_budget`."""
+
+    allotted_usd: float
+    """The holder may spend up to this, all it ever settled included."""
+    day: str
+    refused: str = ""
+    """Why not even one call is granted, with what to do about it; '' = granted."""
+    note: str = ""
+    """A warning from 80 % of a cap on."""
 
 
 class LeaseInput(Contract):

@@ -15,13 +15,14 @@ from activities.corrections import (
     BOOK_FIELDS,
     IMAGE_STEPS,
     PAGE_FIELDS,
-    TEXT,
+    TEXTS,
     Corrections,
     RecordInput,
     RecordResult,
     Said,
     read_corrections,
 )
+from activities.prompts import PROMPT_FIELDS
 from activities.save import check_lease
 from activities.services import Services
 from activities.work import as_application_error
@@ -76,7 +77,7 @@ class CorrectActivities:
         wanted = []
         inline = 0
         for said in job.corrections:
-            inline += len(said.value.encode()) if said.field == TEXT and isinstance(said.value, str) else 0
+            inline += len(said.value.encode()) if said.field in TEXTS and isinstance(said.value, str) else 0
             if inline > TEXT_BYTES:
                 raise BadInput(
                     f"The texts given are longer than {TEXT_BYTES} bytes together.",
@@ -105,7 +106,7 @@ class CorrectActivities:
 
     def _target(self, book_id: str, keys: Mapping[int, str], said: Said) -> str:
         """Key of the document that is corrected."""
-        fields = BOOK_FIELDS if said.page is None else PAGE_FIELDS
+        fields = (*BOOK_FIELDS, *PROMPT_FIELDS) if said.page is None else PAGE_FIELDS
         if said.field not in fields:
             raise BadInput(
                 f"The field {said.field!r} of a {'book' if said.page is None else 'page'} cannot be corrected.",
@@ -120,23 +121,25 @@ class CorrectActivities:
         return keys[said.page]
 
     async def _value(self, said: Said) -> Any:
-        if said.field != TEXT:
+        if said.field not in TEXTS:
             return checked(said.field, said.value)
         artifacts = self.services.artifacts
+        where = f"page {said.page}" if said.page is not None else f"the field {said.field}"
         if said.artifact is None:
             if not isinstance(said.value, str):
-                raise BadInput(f"Page {said.page} is given no text.", "Give it as 'value', or its 'artifact'.")
-            return await asyncio.to_thread(publish_text, artifacts, said.value)
+                raise BadInput(f"{where.capitalize()} is given no text.", "Give it as 'value', or its 'artifact'.")
+            publish = publish_prompt if said.field in PROMPT_FIELDS else publish_text
+            return await asyncio.to_thread(publish, artifacts, said.value)
         body = await asyncio.to_thread(artifacts.get, said.artifact)
         if body is None:
             raise ArtifactMissing(
-                f"The text of page {said.page} is not in the artifact store of the worker.",
+                f"The text for {where} is not in the artifact store of the worker.",
                 "Do it from the machine that has it, or give the text itself as 'value'.",
             )
         try:
             body.decode()
         except UnicodeDecodeError:
-            raise BadInput(f"The artifact given for page {said.page} is no text.", "Publish it as UTF-8.") from None
+            raise BadInput(f"The artifact given for {where} is no text.", "Publish it as UTF-8.") from None
         return said.artifact
 
     @staticmethod
@@ -206,8 +209,24 @@ def publish_text(artifacts: ArtifactStore, text: str) -> str:
         raise BadInput(
             f"The text has {len(body)} bytes, more than the {TEXT_BYTES} of a page.", "Give one page's text."
         )
+    return _publish(artifacts, "text/1", body)
+
+
+def publish_prompt(artifacts: ArtifactStore, text: str) -> str:
+    """Keep the instructions for a model as they are written; returns their fingerprint.
+
+    Raises BadInput for none, or too many; DiskFull."""
+    body = f"{text.strip()}\n".encode()
+    if not text.strip():
+        raise BadInput("The prompt is empty.", "Write what the model is to do, or use `shelf prompt reset`.")
+    if len(body) > TEXT_BYTES:
+        raise BadInput(f"The prompt has {len(body)} bytes, more than {TEXT_BYTES}.", "Shorten it.")
+    return _publish(artifacts, "prompt/1", body)
+
+
+def _publish(artifacts: ArtifactStore, model: str, body: bytes) -> str:
     fingerprint = Request(
-        operation=CORRECTION, provider="person", model="text/1", parameters={}, inputs=(digest(body.decode()),)
+        operation=CORRECTION, provider="person", model=model, parameters={}, inputs=(digest(body.decode()),)
     ).fingerprint
     artifacts.publish(fingerprint, body)
     return fingerprint

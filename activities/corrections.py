@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from activities.contracts import Contract
+from activities.prompts import PROMPT_FIELDS
 from schemas.documents import Correction, Document
 from schemas.store import Store, digest
 
@@ -25,6 +26,8 @@ PAGE_FIELDS = (TEXT, *LABEL_FIELDS, IMAGE_STEPS)
 """Of a page. `blend` reads the first, `label` the next three, `extract` the last; `toc_find` and `metadata` the type."""
 BOOK_FIELDS = ("title", "subtitle", "authors", "publisher", "place", "year", "isbn", "language")
 """Of a book; `metadata` reads all of them."""
+TEXTS = (TEXT, *PROMPT_FIELDS)
+"""Fields whose value is the fingerprint of a text in the artifact store."""
 
 
 class Said(Contract):
@@ -35,7 +38,7 @@ class Said(Contract):
         description="Name of the field: of a page "
         + ", ".join(PAGE_FIELDS)
         + "; of a book "
-        + ", ".join(BOOK_FIELDS)
+        + ", ".join((*BOOK_FIELDS, *PROMPT_FIELDS))
         + "."
     )
     value: Any = Field(None, description="What is right; null where the book or page has none.")
@@ -84,7 +87,7 @@ class Corrections:
         return (target, field) in self._live
 
     def value(self, target: str, field: str) -> Any:
-        """What it says; None also where there is none (`has` tells). Of a text: the fingerprint of its artifact."""
+        """What it says; None also where there is none (`has` tells). Of `TEXTS`: the fingerprint of the artifact."""
         found = self.of(target, field)
         return json.loads(found.value) if found is not None and found.value is not None else None
 
@@ -115,7 +118,7 @@ def types_said(corrections: Corrections, pages: Mapping[int, Document], wanted: 
 
 
 def text_of(correction: Correction) -> str:
-    """Fingerprint of the text that a correction of a page's text gives."""
+    """Fingerprint of the text that a correction gives, of a page or of a prompt."""
     return str(json.loads(correction.value or '""'))
 
 

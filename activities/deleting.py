@@ -13,7 +13,16 @@ from temporalio import activity
 
 from activities.beat import beating
 from activities.contracts import Contract, ResolveInput
-from activities.holdings import MEMBERS, Holdings, count_documents, held, shared_with_others, where
+from activities.holdings import (
+    BEING_DELETED,
+    MEMBERS,
+    Holdings,
+    being_deleted,
+    count_documents,
+    held,
+    shared_with_others,
+    where,
+)
 from activities.job import SOURCE, JobActivities, lease_held
 from activities.paragraph.activity import figure_artifacts
 from activities.save import check_lease
@@ -23,9 +32,6 @@ from schemas.documents import Book, Page, ToC
 from schemas.errors import BadInput, LeaseHeld, ShelfError
 from schemas.store import STEPS_PER_EPOCH, Update, digest, op_id, revision
 
-BEING_DELETED = "being deleted"
-"""`source_error` of a Book from the first step of its deletion on."""
-
 STEP = STEPS_PER_EPOCH - 1
 """Of the mark: after everything else that the epoch could write."""
 
@@ -34,11 +40,6 @@ ORDER = (ToC.__name__, Page.__name__, *(kind.__name__ for kind in MEMBERS if kin
 
 KEYS_A_LOOK = 240
 """Documents deleted between two looks at the lease."""
-
-
-def being_deleted(book: Book) -> bool:
-    """Whether its deletion has begun; what is left of it is no book."""
-    return bool(book.flag(SOURCE, "error") == BEING_DELETED)
 
 
 class Deletion(Contract):

@@ -12,20 +12,28 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from activities.corrections import TEXT
+from activities.corrections import TEXTS
 from providers.artifacts import ArtifactStore
 from providers.source import Manifest
-from schemas.documents import TYPES, Book, Correction, Document, Lease, Metric, OcrResult
+from schemas.documents import TYPES, Book, Correction, Document, Lease, Metric, OcrResult, ToC
 from schemas.store import Store
 
 EARLIER_HISTORY = "history "
 """Before the fingerprint among `documents` of a Metric of the operation `load`: the versions that a book had in the
 database that it came from."""
 
+BEING_DELETED = "being deleted"
+"""`source_error` of a Book from the first step of its deletion on."""
+
 MEMBERS: tuple[type[Document], ...] = tuple(kind for kind in TYPES if kind not in (Book, Lease))
 """Types whose documents belong to a book by `book_key`."""
 
 ALL: tuple[type[Document], ...] = (Book, *MEMBERS)
+
+
+def being_deleted(book: Book) -> bool:
+    """Whether its deletion has begun; what is left of it is no book."""
+    return bool(book.flag("source", "error") == BEING_DELETED)
 
 
 @dataclass
@@ -84,7 +92,7 @@ def names_artifacts(kind: type[Document]) -> list[str]:
 def artifacts_of(kind: type[Document], values: Mapping[str, Any]) -> set[str]:
     """Fingerprints that a document, or one of its versions, names."""
     if kind is Correction:
-        said = values.get("value") if values.get("field") == TEXT else None
+        said = values.get("value") if values.get("field") in TEXTS else None
         return {str(json.loads(said))} if said and json.loads(said) else set()
     if kind is Metric:
         noted = (values.get("documents") or []) if values.get("operation") == "load" else []
@@ -98,12 +106,15 @@ class Collector:
     def __init__(self) -> None:
         self.found = Holdings()
         self._manifests: set[str] = set()
+        self._contents: set[str] = set()
 
     def add(self, kind: type[Document], values: Mapping[str, Any]) -> None:
         """The fields of a document, or of one of its versions."""
         self.found.artifacts |= artifacts_of(kind, values)
         if kind is Book and (manifest := values.get("source_manifest")):
             self._manifests.add(str(manifest))
+        if kind is ToC and (contents := values.get("toc_find_artifact")):
+            self._contents.add(str(contents))
 
     def result(self, artifacts: ArtifactStore) -> Holdings:
         """All of it, with the source files and the manifests that other manifests were edited from."""
@@ -113,7 +124,23 @@ class Collector:
                 manifest = Manifest.model_validate_json(body)
                 found.files |= {part.sha256 for part in manifest.parts}
                 found.artifacts |= {manifest.original} - {""}
+        for fingerprint in self._contents:
+            found.artifacts |= _conversations(artifacts, fingerprint)
         return found
+
+
+def _conversations(artifacts: ArtifactStore, contents: str) -> set[str]:
+    """What was said with the agent that found the contents, if one did: each names the one before it."""
+    found: set[str] = set()
+    at, follow = contents, "conversation"
+    while body := artifacts.get(at):
+        said = json.loads(body)
+        at = str(said.get(follow) or "") if isinstance(said, dict) else ""
+        if not at or at in found:
+            break
+        found.add(at)
+        follow = "before"
+    return found
 
 
 async def held(store: Store, artifacts: ArtifactStore, book: str, *, past: bool = False) -> Holdings:

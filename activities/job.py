@@ -15,7 +15,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.beat import beating
-from activities.contracts import BOOK_ITEM, JobConfig, LeaseInput, LoadedState, LoadInput, ProviderPolicy, ResolveInput
+from activities.choosing import Chooser
+from activities.contracts import BOOK_ITEM, JobConfig, LeaseInput, LoadedState, LoadInput, ResolveInput
 from activities.corrections import read_corrections
 from activities.operation import Records, Scope
 from activities.placing import place_pages, positions
@@ -31,35 +32,20 @@ from schemas.documents import Book, Document, Lease, OcrResult, Page, ToC
 from schemas.errors import (
     ArtifactMissing,
     BadInput,
-    LanguageMissing,
     LeaseHeld,
     LeaseLost,
     ShelfError,
     SourceNotAllowed,
     SourceNotFound,
 )
-from schemas.keys import book_key, leaf_id, page_key, toc_key
+from schemas.keys import book_key, budget_key, leaf_id, page_key, toc_key
 from schemas.pagespec import format_pages, parse_pages
 from schemas.store import Update, digest, op_id
 
 SOURCE = "source"
 """The 'operation' that owns the fields of a Book that follow from its source."""
 
-BOOK_PROVIDERS = {
-    "extract": "pdf",
-    "blend": "vote",
-    "label_read": "rules",
-    "label": "rules",
-    "metadata": "rules",
-    "toc_find": "rules",
-    "toc_extract": "rules",
-    "toc_link": "structure",
-    "structure": "structure",
-    "paragraph": "structure",
-}
-"""Who does each operation without a model."""
-
-CHOICES = ("ocr", "language", "second_opinion", "images")
+CHOICES = ("ocr", "language", "second_opinion", "images", "llm")
 """Of a job's input: what is kept with the book, so that a later job which names the book reads as the first one did."""
 
 WAIT_FIRST_SECONDS = 30.0
@@ -87,6 +73,7 @@ class JobActivities:
     def __init__(self, services: Services, pdf: PdfReader) -> None:
         self.services = services
         self.pdf = pdf
+        self.chooser = Chooser(services)
 
     @activity.defn
     async def resolve_job(self, job: ResolveInput) -> JobConfig:
@@ -106,14 +93,8 @@ class JobActivities:
         source = await self._source(job)
         count = source.manifest.page_count
         pages = parse_pages(str(job.input.get("pages") or await self._edited_pages(source) or f"1-{count}"), count)
-        given = {**source.choices, **job.input}
-        ocr = str(job.input.get("provider") or given.get("ocr") or "auto")
-        stand_in = str(given.get("stand_in") or "")
-        language = str(given.get("language") or self.services.language)
-        second = self._second_opinion(given, language)
-        image_ocr = self.services.image_ocr
-        for name in {image_ocr if ocr == "auto" else ocr, stand_in} - {""}:
-            self._reader(name).model(language)
+        chosen = self.chooser.choose(job, source.choices)
+        await self.chooser.check_served(chosen)
         epoch = await self.take(source.book_id, job)
         if await self._manifest_of(source.book_id) not in (source.before, source.fingerprint):
             # Somebody was faster, between the look at the book and the lease; from now on nobody can be.
@@ -124,8 +105,6 @@ class JobActivities:
             await asyncio.to_thread(self.services.artifacts.publish, note, source.before.encode())
         await place_pages(self.services.store, source.book_id, epoch, source.fingerprint, source.manifest)
         await self._book(source, epoch, job.input)
-        names = {*BOOK_PROVIDERS.values(), "text-layer", image_ocr, *([second] if second else [])}
-        names |= {name for name in (ocr, stand_in) if name not in ("auto", "")}
         return JobConfig(
             job=job.job,
             book_id=source.book_id,
@@ -136,46 +115,45 @@ class JobActivities:
             pages=format_pages(pages),
             generation=epoch if job.anew else None,
             anew=job.anew,
-            ocr=ocr,
-            stand_in=stand_in,
-            images=str(given.get("images") or "auto"),
-            image_ocr=image_ocr,
-            second_opinion=second,
-            second_opinion_above=self.services.second_opinion_above,
-            second_opinion_share=self.services.second_opinion_share,
-            language=language,
-            providers={name: self._policy(name) for name in sorted(names)},
-            book_providers=BOOK_PROVIDERS,
+            **chosen.fields(),
+            budget_usd=job.input.get("budget_usd") or self.services.budget.per_job_usd,
+            budget_key=budget_key(job.workflow_id, job.first_run_id),
+            day_budget_usd=self.services.budget.per_day_usd,
+            priority=job.priority,
         )
 
     async def _source(self, job: ResolveInput) -> Source:
         given = job.input
         if given.get("book_id"):
-            book_id = str(given["book_id"])
-            book = (await self.services.store.get(Book, [book_id], ["source_manifest", "choices"])).get(book_id)
-            if book is None or not book.source_manifest:
-                raise BadInput(f"There is no book {book_id!r}.", "See `shelf books` for those there are.")
-            source = Source(
-                book_id,
-                book.source_manifest,
-                await self.services.manifest(book.source_manifest),
-                json.loads(book.choices or "{}"),
-                before=book.source_manifest,
-            )
+            source = await self.source_by_key(str(given["book_id"]))
             return await self._edit(source, job) if given.get("edits") else source
         if given.get("manifest") is None:
             spreads, rtl = str(given.get("spreads") or AUTO), bool(given.get("rtl"))
             manifest = await self._import(given["source"], spreads, rtl=rtl)
         else:
             manifest = await self.services.manifest(str(given["manifest"]))
+        source = await self.source_of(manifest)
+        await publish_manifest(self.services.artifacts, source.manifest)
+        return source
+
+    async def source_by_key(self, book_id: str) -> Source:
+        """A book that is known, with what was chosen for it. Raises BadInput, ArtifactMissing."""
+        book = (await self.services.store.get(Book, [book_id], ["source_manifest", "choices"])).get(book_id)
+        if book is None or not book.source_manifest:
+            raise BadInput(f"There is no book {book_id!r}.", "See `shelf books` for those there are.")
+        manifest = await self.services.manifest(book.source_manifest)
+        choices = json.loads(book.choices or "{}")
+        return Source(book_id, book.source_manifest, manifest, choices, before=book.source_manifest)
+
+    async def source_of(self, manifest: Manifest) -> Source:
+        """The book of an imported source, with the edits of its leaves that it has by now. Writes nothing."""
         book_id = manifest.book or book_key(manifest.name, [part.sha256 for part in manifest.parts])
         before = await self._manifest_of(book_id)
         if before:
             # Without the artifact of the old manifest the source is all that there is.
             with contextlib.suppress(ArtifactMissing):
                 manifest = today(manifest, await self.services.manifest(before), book_id)
-        fingerprint = await publish_manifest(self.services.artifacts, manifest)
-        return Source(book_id, fingerprint, manifest, before=before)
+        return Source(book_id, manifest.fingerprint(), manifest, before=before)
 
     async def _edit(self, source: Source, job: ResolveInput) -> Source:
         """The book after the edits. Raises BadInput where they do not fit it as it is."""
@@ -241,39 +219,6 @@ class JobActivities:
             found.append(existing[0])
         return found
 
-    def _reader(self, name: str) -> Any:
-        readers = sorted(provider for provider in self.services.providers if self.services.queues[provider].reads_pages)
-        if name not in readers:
-            raise BadInput(f"There is no OCR provider {name!r}.", f"Known: {', '.join(readers)}.")
-        return self.services.providers[name]
-
-    def _second_opinion(self, given: dict[str, Any], language: str) -> str:
-        """The provider asked for, or the configured one where it knows the language; '' for none."""
-        asked = given.get("second_opinion")
-        name = self.services.second_opinion if asked is None else str(asked)
-        if not name:
-            return ""
-        try:
-            self._reader(name).model(language)
-        except LanguageMissing:
-            if asked is not None:
-                raise
-            return ""
-        return name
-
-    def _policy(self, name: str) -> ProviderPolicy:
-        row = self.services.queues[name]
-        return ProviderPolicy(
-            name=row.name,
-            queue=row.queue,
-            batch_pages=row.batch_pages,
-            in_flight=row.in_flight,
-            page_timeout_seconds=row.page_timeout_seconds,
-            max_attempts=row.max_attempts,
-            retry_initial_seconds=row.retry_initial_seconds,
-            retry_maximum_seconds=row.retry_maximum_seconds,
-        )
-
     async def take(self, book_id: str, job: ResolveInput) -> int:
         """Take the book, if nobody alive holds it. Raises LeaseHeld."""
         store = self.services.store
@@ -328,35 +273,8 @@ class JobActivities:
             raise as_application_error(error) from None
 
     async def _load(self, job: LoadInput) -> LoadedState:
-        services = self.services
-        book_id = job.config.book_id
-        pages = tuple(parse_pages(job.pages))
-        manifest = await services.manifest(job.config.manifest)
+        state = await read_state(self.services, job)
         operations = [by_key(key) for key in (*job.operations, *job.takes)]
-        book: Document | None = None
-        toc: Document | None = None
-        results: dict[str, OcrResult] = {}
-        every = manifest.all_leaves()
-        leaves = {page: leaf_id(at.part, at.index, at.region) for page in pages for at in (every[page - 1],)}
-        if job.leaves:
-            keys = [page_key(book_id, leaf) for leaf in leaves.values()]
-            found = await services.store.get(Page, keys, PAGE_FIELDS)
-            documents = {page: found[key] for page, key in zip(leaves, keys, strict=True) if key in found}
-            wanted = [key for document in documents.values() for key in document.ocr_results or ()]
-            if wanted:
-                results = await services.store.get(OcrResult, wanted, ["provider", "expected_cer"])
-        else:
-            documents = await services.book_pages(book_id)
-            book = (await services.store.get(Book, [book_id])).get(book_id)
-            toc = (await services.store.get(ToC, [toc_key(book_id)])).get(toc_key(book_id))
-        own = tuple(by_key(key).name for key in job.operations)
-        state = JobState(config=job.config, pages=pages, leaves=leaves, own=own)
-        records = Records(documents, book, toc, results, await read_corrections(services.store, book_id))
-        for operation in operations:
-            operation.load(state, records)
-            operation.load_elsewhere(state, records)
-            # In the order of the job, so that staleness runs down the chain.
-            operation.forget_stale(state)
         return LoadedState(
             complete={
                 operation.name: (
@@ -371,7 +289,7 @@ class JobActivities:
                 for operation in operations
                 if state.of(operation.name).section
             },
-            leaves=leaves if job.leaves else {},
+            leaves=state.leaves if job.leaves else {},
         )
 
     @activity.defn
@@ -399,6 +317,39 @@ class JobActivities:
             await self.services.store.release_lease(job.book_id, job.run_id, job.epoch)
         except ShelfError as error:
             raise as_application_error(error) from None
+
+
+async def read_state(services: Services, job: LoadInput) -> JobState:
+    """What is complete and current in the database, for these operations and pages. Writes nothing."""
+    book_id = job.config.book_id
+    pages = tuple(parse_pages(job.pages))
+    manifest = await services.manifest(job.config.manifest)
+    operations = [by_key(key) for key in (*job.operations, *job.takes)]
+    book: Document | None = None
+    toc: Document | None = None
+    results: dict[str, OcrResult] = {}
+    every = manifest.all_leaves()
+    leaves = {page: leaf_id(at.part, at.index, at.region) for page in pages for at in (every[page - 1],)}
+    if job.leaves:
+        keys = [page_key(book_id, leaf) for leaf in leaves.values()]
+        found = await services.store.get(Page, keys, PAGE_FIELDS)
+        documents = {page: found[key] for page, key in zip(leaves, keys, strict=True) if key in found}
+        wanted = [key for document in documents.values() for key in document.ocr_results or ()]
+        if wanted:
+            results = await services.store.get(OcrResult, wanted, ["provider", "expected_cer"])
+    else:
+        documents = await services.book_pages(book_id)
+        book = (await services.store.get(Book, [book_id])).get(book_id)
+        toc = (await services.store.get(ToC, [toc_key(book_id)])).get(toc_key(book_id))
+    own = tuple(by_key(key).name for key in job.operations)
+    state = JobState(config=job.config, pages=pages, leaves=leaves, own=own)
+    records = Records(documents, book, toc, results, await read_corrections(services.store, book_id))
+    for operation in operations:
+        operation.load(state, records)
+        operation.load_elsewhere(state, records)
+        # In the order of the job, so that staleness runs down the chain.
+        operation.forget_stale(state)
+    return state
 
 
 def lease_held(error: LeaseHeld, *, wait: bool) -> ApplicationError:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from activities.contracts import BOOK_ITEM, JobConfig, UnitResult, WorkUnit
 from activities.corrections import Corrections, types_said
 from activities.state import JobState
-from schemas.documents import Document
+from schemas.documents import Document, ToC
 from schemas.pagespec import format_pages
 from schemas.store import digest
 
@@ -57,6 +57,8 @@ class Operation:
     pages in `reads`, or the book's."""
     work_activity: ClassVar[str]
     save_activity: ClassVar[str]
+    agent: ClassVar[str] = ""
+    """Name of the child workflow that carries its units with `agent` set; '' = it has none."""
     title: ClassVar[str] = ""
     """What it does, in a few words, for the Temporal UI and the docs."""
     key: ClassVar[str] = ""
@@ -103,7 +105,7 @@ class Operation:
 
     def choice(self, state: JobState) -> str:
         """What the user chose, as a hash; part of `_inputs`, so that another choice makes the flag stale."""
-        return choice_of(self.provider(state))
+        return choice_of(self.provider(state), state.config.models.get(self.name, ""))
 
     def blockers(self, state: JobState, item: int) -> str:
         """The flag that keeps the item from ever becoming ready: settled but not complete; '' if none."""
@@ -232,6 +234,22 @@ class BookOperation(Operation):
         types = types_said(records.corrections, records.pages, records.pages)
         state.of(self.name).add_pages(SAID, [page for page, kind in types.items() if kind in self.kinds])
 
+    def record(self, records: Records) -> Document | None:
+        """The document that carries its flag: the contents' where it writes to them, else the book's."""
+        return records.toc if ToC in self.target_schemas else records.book
+
+    def inputs(self, state: JobState, records: Records, generation: int) -> str:
+        """Hash of everything that it would read today, of what the user chose, and of the generation."""
+        raise NotImplementedError
+
+    def load(self, state: JobState, records: Records) -> None:
+        if self.kinds:
+            self.note_said(state, records)
+        document = self.record(records)
+        inputs = self.inputs(state, records, generation(document, self.name, state))
+        if current(document, self.name, inputs):
+            state.of(self.name).complete.add(BOOK_ITEM)
+
     def create_work_units(self, state: JobState) -> list[WorkUnit]:
         own = state.of(self.name)
         if own.settled(BOOK_ITEM) or BOOK_ITEM in own.planned or not self.ready(state, BOOK_ITEM):
@@ -239,9 +257,9 @@ class BookOperation(Operation):
         return [WorkUnit(operation=self.name, provider=self.provider(state), scope=format_pages(self.reads(state)))]
 
 
-def choice_of(provider: str) -> str:
-    """The hash of a choice that consists of the provider alone."""
-    return digest([provider])[:16]
+def choice_of(provider: str, model: str = "") -> str:
+    """The hash of a choice that consists of the provider, and of the model where it has several."""
+    return digest([provider, model] if model else [provider])[:16]
 
 
 def current(document: Document | None, operation: str, inputs: str) -> bool:

@@ -8,7 +8,7 @@ from activities.label.operation import LABEL
 from activities.label_read.operation import LABEL_READ
 from activities.metadata.operation import METADATA
 from activities.ocr.operation import ADDED_OCR, OCR
-from activities.operation import FLAG_SCOPES, Operation
+from activities.operation import FLAG_SCOPES, Operation, Scope
 from activities.paragraph.operation import PARAGRAPH
 from activities.structure.operation import STRUCTURE
 from activities.toc_extract.operation import TOC_EXTRACT
@@ -23,6 +23,9 @@ OPERATIONS: dict[str, Operation] = {
     )
 }
 FLAG_SCOPES.update({operation.completes: operation.scope for operation in OPERATIONS.values()})
+
+PAGE_OPERATIONS = tuple(operation.name for operation in OPERATIONS.values() if operation.scope is Scope.PAGE)
+"""Those that complete each page by itself; `label` and the rest come from the book as a whole."""
 
 VARIANTS: dict[str, Operation] = {operation.key: operation for operation in (ADDED_OCR,)}
 """Other plans for the same flags; a job that names one in its composition uses it instead."""

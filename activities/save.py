@@ -15,7 +15,8 @@ from temporalio import activity
 from activities.beat import beating
 from activities.contracts import BOOK_ITEM, Failure, Outcome, SaveInput, SaveResult
 from activities.services import Services
-from activities.work import as_application_error
+from activities.work import STOPPED, as_application_error
+from schemas import telemetry
 from schemas.documents import Document, Lease, Metric, Page
 from schemas.errors import DocumentRefused, LeaseLost, RevReused, ShelfError
 from schemas.keys import page_key
@@ -69,6 +70,8 @@ async def _save(
                 missing.append(outcome.item)
             else:
                 loaded.append(Loaded(outcome, keys[outcome.item], body))
+        elif outcome.status == STOPPED:
+            continue
         elif note is not None and (outcome.status == "permanent" or job.unit.single):
             failures.append((note, outcome))
     written, refused = await _write(write, loaded)
@@ -90,10 +93,18 @@ async def _save(
             # this very revision (`activities/placing.py`): the job's result names the failure.
             activity.logger.info("no document for a failure note: %s", keys[outcome.item])
     await _write_metrics(services, job, written)
+    for state, count in (
+        ("complete", len(loaded) - len(refused)),
+        ("failed", len(failures)),
+        ("missing", len(missing)),
+        ("refused", len(refused)),
+    ):
+        telemetry.pages_saved(job.unit.operation, job.unit.provider, state, count)
     return SaveResult(
         missing=tuple(missing),
         refused=refused,
-        cost_usd=sum(attempt.cost_usd or 0.0 for attempt in job.result.attempts),
+        # What an earlier job left unreported is not this one's cost.
+        cost_usd=sum(each.cost_usd or 0.0 for each in job.result.attempts if each.epoch in (0, job.epoch)),
     )
 
 
@@ -202,6 +213,7 @@ async def _write_metrics(
             input_tokens=attempt.input_tokens,
             output_tokens=attempt.output_tokens,
             cost_usd=attempt.cost_usd,
+            price_source=attempt.price_source or None,
             outcome=attempt.outcome,
             error=attempt.error or None,
             op_id=joined,
@@ -233,4 +245,18 @@ async def _write_metrics(
             )
         )
     if metrics:
-        await services.store.create(Metric, metrics)
+        created = await services.store.create(Metric, metrics)
+        for metric, done in zip(metrics, created, strict=True):
+            # What a repeated save finds there was counted when it was written.
+            if isinstance(metric, Metric) and metric.kind == "attempt" and done.outcome is Saved.SAVED:
+                telemetry.attempt_saved(metric)
+                row = services.queues.get(metric.provider or "")
+                if row is not None and row.remote:
+                    # Each is one call; of a local provider's, which are batches, `activities/work.py` tells the pages.
+                    telemetry.call_ended(metric.operation or "", row.name, _ending(metric))
+
+
+def _ending(metric: Metric) -> str:
+    """'ok', or the kind of the error that a call ended in, as its note begins; 'unknown' where nobody saw its end."""
+    kind, colon, _ = (metric.error or "").partition(": ")
+    return kind if colon and kind.isidentifier() else metric.outcome or "unknown"

@@ -49,7 +49,7 @@ def contents_pages(records: BookRecords) -> frozenset[int]:
 def reads_of(records: BookRecords) -> list[str]:
     """What all three operations look at, as inputs of a request."""
     return [
-        str(records.book.flag("label", "artifact") if records.book is not None else ""),
+        records.artifact("label"),
         *(
             f"{page}:{document.key}:{document.flag('blend', 'artifact')}"
             for page, document in sorted(records.pages.items())

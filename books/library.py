@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from activities.holdings import being_deleted
+from activities.registry import PAGE_OPERATIONS
 from providers.artifacts import ArtifactStore
 from providers.source import Manifest
 from schemas.documents import Book, Document, Lease, Metric, Page, ToC
@@ -24,12 +26,11 @@ CACHE = "library.json"
 VERSION = 1
 AT_ONCE = 4
 """Books that are counted at a time; DefraDB answers on as many cores as it has."""
-PAGE_OPERATIONS = ("extract", "ocr", "blend", "label_read")
-"""Operations that complete each page by itself."""
 
 NEW, COMPLETE, GAPS, FAILED = "new", "complete", "gaps", "failed"
 HELD, RUNNING, PAUSED, INTERRUPTED = "held", "running", "paused", "interrupted"
-STATES = (NEW, COMPLETE, GAPS, FAILED, HELD, RUNNING, PAUSED, INTERRUPTED)
+DELETING = "deleting"
+STATES = (NEW, COMPLETE, GAPS, FAILED, DELETING, HELD, RUNNING, PAUSED, INTERRUPTED)
 
 Progress = Callable[[int, int], None]
 """Called with books counted and books to count."""
@@ -67,6 +68,8 @@ class ShelfBook:
     @property
     def state(self) -> str:
         """How far the documents are, whoever works on them."""
+        if being_deleted(self.book):
+            return DELETING
         if self.counts.errors:
             return FAILED
         if self.counts.failed:

@@ -14,7 +14,7 @@ from activities.paragraph.operation import PARAGRAPH, paragraph_inputs
 from activities.structure.operation import STRUCTURE, structure_inputs
 from activities.toc_link.operation import TOC_LINK, toc_link_inputs
 from providers.artifacts import ArtifactStore
-from providers.source import LeafSource, Manifest
+from providers.source import LeafSource, Manifest, leaf_source
 from schemas.documents import Book, Chapter, Document, OcrResult, Page, Paragraph, ToC, TocEntry
 from schemas.errors import ArtifactMissing, BadInput
 from schemas.keys import toc_key
@@ -57,7 +57,7 @@ class BookView:
         """Whether links, chapters and paragraphs were made from the texts, labels and contents of today.
 
         False also where none were made."""
-        from activities.job import BOOK_PROVIDERS
+        from activities.choosing import BOOK_PROVIDERS
 
         pages, book, toc = self._by_number, self.book, self.toc
 
@@ -112,18 +112,7 @@ class BookView:
 
     def leaf(self, page: Page) -> LeafSource:
         """Where the image of a page lies; for `providers.pages.render` and `png`."""
-        at = self.manifest.leaf(page.page or 0)
-        part = self.manifest.parts[at.part]
-        return LeafSource(
-            path=str(self.artifacts.file(part.sha256)),
-            kind=part.kind,
-            index=at.index,
-            region=at.region,
-            page=page.page or 0,
-            book=self.key,
-            image_hash=page.image_hash or "",
-            image_steps=page.image_steps or "",
-        )
+        return leaf_source(self.manifest, self.artifacts, self.key, page.page or 0, page)
 
 
 async def load_book(store: Store, artifacts: ArtifactStore, key: str) -> BookView:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import DETACH, WAIT
-from cli.read import BOOK, JSON
+from cli.options import BOOK, BUDGET, DETACH, JSON, LLM, PAGES, UNPRICED, WAIT
 
 if TYPE_CHECKING:
     from cli.batch_rows import Start
     from cli.connect import Connection
+    from cli.spending import Money
     from cli.summary import Ending
     from schemas.store import Store
-
-PAGES = typer.Option("--pages", help="Physical pages, as 1-20,35; all by default.")
 
 
 def run(
@@ -29,6 +27,9 @@ def run(
     from_operation: Annotated[
         str | None, typer.Option("--from", help="Do this one of them anew, and what follows from it.", metavar="OP")
     ] = None,
+    llm: Annotated[list[str] | None, LLM] = None,
+    budget: Annotated[float | None, BUDGET] = None,
+    allow_unpriced: Annotated[bool, UNPRICED] = False,
     wait: Annotated[bool, WAIT] = False,
     detach: Annotated[bool, DETACH] = False,
     as_json: Annotated[bool, JSON] = False,
@@ -39,7 +40,8 @@ def run(
     names = [name.strip() for name in operations.split(",") if name.strip()]
     given = _chosen(operations=names, pages=pages, fresh=fresh or None, from_operation=from_operation)
     details = ", ".join(names) + (f" · pages {pages}" if pages else "")
-    run_on_book(book, "RunOperations", given, details=details, wait=wait, detach=detach, as_json=as_json)
+    money = (llm, budget, allow_unpriced)
+    run_on_book(book, "RunOperations", given, money=money, details=details, wait=wait, detach=detach, as_json=as_json)
 
 
 def add_source(
@@ -48,6 +50,9 @@ def add_source(
     pages: Annotated[str | None, PAGES] = None,
     lang: Annotated[str | None, typer.Option("--lang", help="Languages, as deu+eng. Default: the book's.")] = None,
     no_blend: Annotated[bool, typer.Option("--no-blend", help="Only read; the text stays as it is for now.")] = False,
+    llm: Annotated[list[str] | None, LLM] = None,
+    budget: Annotated[float | None, BUDGET] = None,
+    allow_unpriced: Annotated[bool, UNPRICED] = False,
     wait: Annotated[bool, WAIT] = False,
     detach: Annotated[bool, DETACH] = False,
     as_json: Annotated[bool, JSON] = False,
@@ -57,7 +62,8 @@ def add_source(
 
     given = _chosen(provider=ocr, pages=pages, language=lang, blend=False if no_blend else None)
     details = ocr + (f" · pages {pages}" if pages else "") + (" · without blend" if no_blend else "")
-    run_on_book(book, "AddOcrSource", given, details=details, wait=wait, detach=detach, as_json=as_json)
+    money = (llm, budget, allow_unpriced)
+    run_on_book(book, "AddOcrSource", given, money=money, details=details, wait=wait, detach=detach, as_json=as_json)
 
 
 def retry(
@@ -67,6 +73,9 @@ def retry(
         str | None, typer.Option("--provider", help="Engine that reads those pages in place of the book's own.")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", help="Books at a time.", min=1)] = 2,
+    llm: Annotated[list[str] | None, LLM] = None,
+    budget: Annotated[float | None, BUDGET] = None,
+    allow_unpriced: Annotated[bool, UNPRICED] = False,
     wait: Annotated[bool, WAIT] = False,
     detach: Annotated[bool, DETACH] = False,
     as_json: Annotated[bool, JSON] = False,
@@ -81,12 +90,14 @@ def retry(
     async def command() -> int | None:
         from cli.batch import run_batch
         from cli.batch_rows import Row
+        from cli.spending import spending
 
+        money = spending(llm, budget, allow_unpriced)
         async with connect.working(wait_for_worker=False) as shelf:
             if len(books) > 1:
-                rows = [Row(book, _retry_of(shelf, book, provider)) for book in books]
+                rows = [Row(book, _retry_of(shelf, book, provider, money)) for book in books]
                 return await run_batch(shelf, rows, at_once=jobs, as_json=as_json, wait=wait, detach=detach)
-            beginning = await _retry_of(shelf, books[0], provider)()
+            beginning = await _retry_of(shelf, books[0], provider, money)()
             if isinstance(beginning, str):
                 key = await known_book(shelf, books[0])
                 return nothing_to_do(key, f"{key}: {beginning}.", as_json=as_json)
@@ -104,18 +115,21 @@ def retry(
     connect.run(command)
 
 
-def _retry_of(shelf: Connection, text: str, provider: str | None) -> Callable[[], Awaitable[Start | str]]:
+def _retry_of(
+    shelf: Connection, text: str, provider: str | None, money: Mapping[str, Any] | None = None
+) -> Callable[[], Awaitable[Start | str]]:
     async def prepare() -> Start | str:
         from cli.batch_rows import Start
         from cli.starting import known_book
         from schemas.pagespec import format_pages
+        from workflows.job import INTERACTIVE
 
         book = await known_book(shelf, text)
         pages, known = await failed_pages(shelf, book)
         if not pages:
             return "nothing of it failed"
         spec = format_pages(pages if pages != {0} else known)
-        given = _chosen(book_id=book, pages=spec, stand_in=provider)
+        given = _chosen(book_id=book, pages=spec, stand_in=provider, priority=INTERACTIVE, **(money or {}))
         by = f" by {provider}" if provider else ""
         return Start(book, "ProcessPages", given, f"again what failed: pages {spec}{by}")
 
@@ -154,21 +168,23 @@ async def failed_pages(shelf: Connection, book: str) -> tuple[set[int], set[int]
     return failed, known
 
 
-def rerun_toc(text: str, *, diff: bool, wait: bool, detach: bool, as_json: bool) -> None:
+def rerun_toc(text: str, *, diff: bool, money: Money, wait: bool, detach: bool, as_json: bool) -> None:
     """`shelf toc BOOK --rerun`: nothing is read; with `diff`, what it changed."""
     from cli import connect
     from cli.starting import known_book, run_job
 
     async def command() -> int | None:
         from cli.contents import current_set
+        from cli.spending import spending
 
+        chosen = spending(*money)
         async with connect.working(wait_for_worker=False) as shelf:
             book = await known_book(shelf, text)
             before = await current_set(shelf.store, book)
             return await run_job(
                 shelf,
                 "RerunToc",
-                {"book_id": book},
+                {"book_id": book, **chosen},
                 book=book,
                 details="the contents anew",
                 wait=wait,

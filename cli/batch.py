@@ -108,7 +108,7 @@ def rows_of(
                 state = (await state_of(shelf.store, key, str(book.options.get("pages") or "")))["state"]
                 if state not in only:
                     return f"it is {state}"
-            imported = await import_book(pdf, shelf.artifacts_dir, book.paths, book.options)
+            imported = await import_book(pdf, lambda: shelf.artifacts, book.paths, book.options)
             if not duplicate:
                 files = tuple(part.sha256 for part in imported.manifest.parts)
                 if (first := taken.setdefault(files, book.title)) != book.title:

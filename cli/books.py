@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from activities.registry import PAGE_OPERATIONS
 from cli.labels import short_labels
 from providers.image_steps import sentences
 from schemas.documents import Book, Document, OcrResult, Page, ToC, TocEntry
@@ -16,9 +17,12 @@ from schemas.errors import BadInput
 from schemas.keys import toc_key
 from schemas.store import Store
 
-METADATA = ("title", "subtitle", "authors", "publisher", "place", "year", "isbn", "language")
-PAGE_OPERATIONS = ("extract", "ocr", "blend", "label_read")
-"""Operations that complete each page by itself; `label` and the rest come from the book as a whole."""
+METADATA = (
+    *("title", "subtitle", "authors", "publisher", "place", "year", "isbn", "language"),
+    *("lccn", "description", "subjects", "contributors"),
+)
+"""Only a language model gives the last four."""
+LISTS = ("authors", "isbn", "subjects", "contributors")
 CANDIDATES = 8
 """Books named in an error."""
 
@@ -59,9 +63,7 @@ async def book_metadata(store: Store, key: str) -> dict[str, Any]:
         "source_name": book.source_name,
         "barcode": book.barcode,
         "page_count": book.page_count,
-        **{name: getattr(book, name) for name in METADATA},
-        "authors": book.authors or [],
-        "isbn": book.isbn or [],
+        **{name: getattr(book, name) or ([] if name in LISTS else None) for name in METADATA},
         "evidence": json.loads(book.metadata_evidence or "{}"),
         "labels": short_labels([page.label for page in pages]),
         "label_report": json.loads(book.label_report or "[]"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-JSON = typer.Option("--json", help="Print JSON (format: docs/cli.md).")
+from cli.options import JSON
 
 
 def up(as_json: Annotated[bool, JSON] = False) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.read import BOOK, JSON
+from cli.options import BOOK, JSON
 
 if TYPE_CHECKING:
     from books.view import BookView

@@ -9,13 +9,13 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import typer
 
 from cli.output import note, report
+from schemas import telemetry
 from schemas.errors import ServerUnavailable, ShelfError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from providers.artifacts import ArtifactStore
     from providers.settings import Settings
     from schemas.store import Store
+    from schemas.telemetry_sdk import Telemetry
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended, as shells have it; a job that runs goes on."""
@@ -50,6 +51,9 @@ def run(command: Callable[[], Awaitable[int | None]]) -> None:
         # The reader (`| head`) has what it wanted; Python would complain once more when it flushes stdout at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
+    finally:
+        if running_telemetry.cache_info().currsize and (running := running_telemetry()) is not None:
+            running.stop()
     if code:
         raise typer.Exit(code)
 
@@ -67,7 +71,6 @@ class Connection:
     settings: Settings
     stack: Stack
     store: Store
-    artifacts_dir: Path
     temporal_address: str | None
     """None where only the database runs."""
     namespace: str
@@ -75,9 +78,9 @@ class Connection:
 
     @property
     def artifacts(self) -> ArtifactStore:
-        from providers.local_artifacts import LocalArtifactStore
+        from providers.artifact_stores import open_store
 
-        return LocalArtifactStore(self.artifacts_dir)
+        return open_store(self.settings)
 
     async def temporal(self) -> Client:
         """Raises ServerUnavailable."""
@@ -150,11 +153,36 @@ async def connect_temporal(settings: Settings, address: str) -> Client:
 
     options = settings.temporal_connect(address)
     try:
-        return await Client.connect(**options, data_converter=pydantic_data_converter, runtime=_quiet_runtime())
+        return await Client.connect(
+            **options, data_converter=pydantic_data_converter, runtime=_quiet_runtime(), plugins=_plugins()
+        )
     except (RuntimeError, OSError) as error:
         raise ServerUnavailable(
             f"Temporal does not answer at {address}: {str(error)[:200]}.", "See `shelf doctor`."
         ) from None
+
+
+@functools.cache
+def running_telemetry() -> Telemetry | None:
+    """Of this process; started when Temporal is first talked to, so that the trace of a job begins at the command."""
+    if not telemetry.wanted():
+        return None
+    import logging
+
+    from workflows import tracing
+
+    # A receiver that is away is the worker's log's to tell, not the display's.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    return tracing.start("shelf", but="console")
+
+
+def _plugins() -> list[Any]:
+    running = running_telemetry()
+    if running is None:
+        return []
+    from workflows import tracing
+
+    return tracing.client_plugins(running)
 
 
 @functools.cache
@@ -173,7 +201,7 @@ def _connection(settings: Settings, stack: Stack, defradb: str, temporal: str | 
     from schemas.defradb import DefraStore
 
     namespace = settings.temporal_namespace if settings.temporal_is_external else "default"
-    return Connection(settings, stack, DefraStore(defradb), settings.artifacts_dir, temporal, namespace, ui)
+    return Connection(settings, stack, DefraStore(defradb), temporal, namespace, ui)
 
 
 def _database_of(stack: Stack) -> str | None:

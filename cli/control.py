@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.read import BOOK, JSON
+from cli.options import BOOK, JSON
+
+PAUSED = 4
+"""Exit code of `status BOOK` for a job that waits to be resumed."""
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -40,7 +43,7 @@ def resume(book: Annotated[str, BOOK]) -> None:
         await found.handle.signal(Job.resume)
         return f"{found.description.id} goes on. Watch it with `shelf watch {found.book}`."
 
-    _steer(book, send)
+    _steer(book, send, before=_with_keys)
 
 
 def cancel(book: Annotated[str, BOOK]) -> None:
@@ -53,7 +56,26 @@ def cancel(book: Annotated[str, BOOK]) -> None:
     _steer(book, send)
 
 
-def _steer(book: str, send: Callable[[Found], Awaitable[str]]) -> None:
+async def _with_keys(shelf: Connection, client: Client, found: Found) -> None:
+    """A job that waits for a key must find it: our worker has the environment in which it was started."""
+    from temporalio.client import WorkflowQueryFailedError
+    from temporalio.service import RPCError
+
+    from cli.jobs import look
+    from cli.starting import take_up_keys
+
+    try:
+        reason = (await look(client, found.handle)).reason
+    except (RPCError, WorkflowQueryFailedError):
+        reason = ""
+    await take_up_keys(shelf, client, anyway=reason.startswith("CredentialsRefused"))
+
+
+def _steer(
+    book: str,
+    send: Callable[[Found], Awaitable[str]],
+    before: Callable[[Connection, Client, Found], Awaitable[None]] | None = None,
+) -> None:
     from cli import connect, output
 
     async def command() -> None:
@@ -62,11 +84,14 @@ def _steer(book: str, send: Callable[[Found], Awaitable[str]]) -> None:
         from cli.jobs import NotRunning, find_job
 
         async with connect.working(wait_for_worker=False) as shelf:
-            found = await find_job(shelf, await shelf.temporal(), book)
+            client = await shelf.temporal()
+            found = await find_job(shelf, client, book)
             not_running = NotRunning(f"No job runs on {found.book}.", f"Start one with `shelf process {found.book}`.")
             if not found.running:
                 raise not_running
             try:
+                if before is not None:
+                    await before(shelf, client, found)
                 output.note(await send(found))
             except RPCError as error:
                 raise (not_running if error.status == RPCStatusCode.NOT_FOUND else connect.rpc_error(error)) from None
@@ -81,10 +106,10 @@ def status(
     ] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Show how far jobs are, what waits and why."""
+    """Show how far jobs are, what waits and why. Of a book whose job is paused, the exit code is 4."""
     from cli import connect, output
 
-    async def command() -> None:
+    async def command() -> int:
         from cli.jobs import find_job, job_row
 
         async with connect.working(wait_for_worker=False) as shelf:
@@ -94,15 +119,23 @@ def status(
             else:
                 rows = [await job_row(shelf, client, found) for found in await running_jobs(client)]
             cooling = cooling_providers(shelf)
+            held = await held_queues(shelf, client)
+            for row in rows:
+                names = [] if row["ended"] else [row["workflow_id"], *row["open_ranges"]]
+                row["waits_for"] = await waits_for(shelf, client, names)
+        waits = book is not None and rows[0]["state"] == "paused"
         if as_json:
-            output.data({"jobs": rows, "cooling": cooling})
-            return
+            output.data({"jobs": rows, "cooling": cooling, "queues": held})
+            return PAUSED if waits else 0
         for row in rows:
             show_job(row)
         if not rows:
             output.note("No job runs. See `shelf books` for what has been read.")
         for provider in cooling:
             print(f"{provider['provider']} is not called until {provider['until']}: {provider['reason']}")
+        for queue in held:
+            print(f"{queue['provider']} is {queue['what']} (undo: `{queue['undo']}`)")
+        return PAUSED if waits else 0
 
     connect.run(command)
 
@@ -138,9 +171,10 @@ def cooling_providers(shelf: Connection) -> list[dict[str, Any]]:
     import time
     from datetime import UTC, datetime
 
+    from providers.artifact_stores import may_hold
     from providers.queues import provider_queues
 
-    if not shelf.artifacts_dir.exists():
+    if not may_hold(shelf.settings):
         return []
     artifacts = shelf.artifacts
     found = []
@@ -150,6 +184,34 @@ def cooling_providers(shelf: Connection) -> list[dict[str, Any]]:
             at = datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds")
             found.append({"provider": provider, "until": at, "reason": reason})
     return found
+
+
+async def held_queues(shelf: Connection, client: Client) -> list[dict[str, Any]]:
+    """Providers that a person has paused or slowed down. Raises ServerUnavailable."""
+    from cli.limits import describe, queue_states, undo
+    from providers.queues import provider_queues
+
+    states = await queue_states(client, provider_queues(shelf.settings.providers).values())
+    return [
+        {
+            "provider": name,
+            "paused": state.paused,
+            "per_second": state.effective,
+            "what": describe(state),
+            "undo": undo(state),
+        }
+        for name, state in states.items()
+        if describe(state)
+    ]
+
+
+async def waits_for(shelf: Connection, client: Client, workflow_ids: Sequence[str]) -> list[str]:
+    """What keeps the activities of a job and its ranges from going on, where a person should know. Raises ServerUnavailable."""
+    from cli.limits import holds, pending_of
+    from providers.queues import provider_queues
+
+    pending = await pending_of(client, [(name, None) for name in workflow_ids])
+    return await holds(client, shelf.artifacts, provider_queues(shelf.settings.providers).values(), pending)
 
 
 def show_job(row: dict[str, Any]) -> None:
@@ -166,6 +228,8 @@ def show_job(row: dict[str, Any]) -> None:
             ("Book", row["key"]),
             ("Job", row["workflow_id"]),
             ("State", state),
+            ("Next", row["next_step"]),
+            *(("Waits for", said) for said in row["waits_for"]),
             ("Pages", done),
             ("Ranges", row["open_ranges"]),
             ("Cost", output.money(row["cost_usd"]) if row["cost_usd"] is not None else None),
@@ -192,4 +256,6 @@ def show_job(row: dict[str, Any]) -> None:
             [item["page"] or "book", item["operation"], f"{item['code']}: {item['message']}"] for item in row["failed"]
         ]
         output.table(["page", "operation", "reason"], failed, right=["page"])
+    for said in row["notes"]:
+        print(said)
     print()

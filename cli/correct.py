@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import WAIT
-from cli.read import BOOK, JSON
+from cli.options import BOOK, JSON, PAGE_OPTION, WAIT, WHO, WHY
 
 if TYPE_CHECKING:
     from cli.connect import Connection
 
-PAGE = typer.Option("--page", help="Physical page, counted from 1.", metavar="N", min=1, show_default=False)
-WHY = typer.Option("--why", help="Why, in a sentence; kept with the correction.", metavar="TEXT")
-WHO = typer.Option("--who", help="Who says so. Default: SHELF_USER, or who is logged in.", metavar="NAME")
 STDIN = "-"
 LISTS = ("authors", "isbn")
 """Fields that hold several values; `--set` separates them by semicolons, since names have commas in them."""
@@ -27,7 +23,7 @@ LISTS = ("authors", "isbn")
 
 def correct(
     book: Annotated[str, BOOK],
-    page: Annotated[int, PAGE],
+    page: Annotated[int, PAGE_OPTION],
     text_file: Annotated[
         Path | None,
         typer.Option(
@@ -125,7 +121,7 @@ async def _edit(
 
 def label(
     book: Annotated[str, BOOK],
-    page: Annotated[int, PAGE],
+    page: Annotated[int, PAGE_OPTION],
     printed: Annotated[
         str | None, typer.Option("--printed", help="The number that is printed there; '' for none.", metavar="xii")
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.read import BOOK, JSON
+from cli.options import BOOK, JSON, WAIT
 
 if TYPE_CHECKING:
     from cli.connect import Connection
@@ -24,9 +24,7 @@ def delete(
         bool,
         typer.Option("--keep-artifacts", help="Keep what engines answered and the source files; only documents go."),
     ] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait while another job works on the book, instead of being refused.")
-    ] = False,
+    wait: Annotated[bool, WAIT] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Delete a book: its documents, and what only it has in the artifact store. Asks first."""

@@ -11,10 +11,10 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.stack import servers
 from cli.stack.defradb_binary import find
@@ -27,6 +27,7 @@ from schemas.errors import ShelfError
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from providers.queues import ProviderQueue
     from providers.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +55,7 @@ def examine(settings: Settings) -> list[Finding]:
         _environment,
         lambda: _defradb_program(settings),
         _languages,
-        lambda: _writable("artifacts", settings.artifacts_dir),
+        lambda: _artifacts(settings),
         lambda: _writable("state", settings.home),
         lambda: _defradb(parts["defradb"]),
         lambda: _temporal(settings, parts["temporal"], parts["worker"]),
@@ -129,6 +130,21 @@ def _languages() -> Iterator[Finding]:
             "No model is installed.",
             "Start through ./shelf, which installs English, or set TESSDATA_PREFIX to a folder of .traineddata files.",
         )
+
+
+def _artifacts(settings: Settings) -> Iterator[Finding]:
+    if settings.artifacts_url is None:
+        yield from _writable("artifacts", settings.artifacts_dir)
+        return
+    from providers.artifact_stores import check, place_of
+
+    try:
+        check(settings)
+    except ShelfError as error:
+        yield Finding("artifacts", "problem", error.message, error.next_step)
+    else:
+        yield Finding("artifacts", "ok", f"{place_of(settings)} takes conditional writes")
+    yield from _writable("copies of sources", settings.artifacts_dir)
 
 
 def _writable(part: str, folder: Path) -> Iterator[Finding]:
@@ -240,35 +256,32 @@ async def _queues(client: Client, settings: Settings, worker: Part) -> list[Find
     from temporalio.api.taskqueue.v1 import TaskQueue
     from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, ListTaskQueuePartitionsRequest
 
-    from providers.queues import STORE_QUEUE, WORKFLOW_QUEUE, provider_queues
+    from providers.queues import STORE_QUEUE, WORKFLOW_QUEUE, is_set_up, provider_queues
 
     kinds = {
         WORKFLOW_QUEUE: TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         STORE_QUEUE: TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
     }
-    limited = {row.queue: row.requests_per_second for row in provider_queues(settings.providers).values()}
+    table = provider_queues(settings.providers)
+    limited = {row.queue: row.requests_per_second for row in table.values() if is_set_up(row, settings.providers)}
     kinds |= dict.fromkeys(limited, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
     service = client.workflow_service
 
-    async def look(queue: str) -> tuple[str, bool, int, bool]:
+    async def look(queue: str) -> tuple[str, bool, int]:
         name = TaskQueue(name=queue)
         described, partitions = await asyncio.gather(
             service.describe_task_queue(
-                DescribeTaskQueueRequest(
-                    namespace=client.namespace, task_queue=name, task_queue_type=kinds[queue], report_config=True
-                )
+                DescribeTaskQueueRequest(namespace=client.namespace, task_queue=name, task_queue_type=kinds[queue])
             ),
             service.list_task_queue_partitions(
                 ListTaskQueuePartitionsRequest(namespace=client.namespace, task_queue=name)
             ),
         )
-        limit: Any = described.config.queue_rate_limit
-        paused = limit.HasField("rate_limit") and limit.rate_limit.requests_per_second == 0
-        return queue, bool(described.pollers), len(partitions.activity_task_queue_partitions), paused
+        return queue, bool(described.pollers), len(partitions.activity_task_queue_partitions)
 
     looks = await asyncio.gather(*map(look, kinds))
     findings = []
-    unpolled = [queue for queue, polled, _, _ in looks if not polled]
+    unpolled = [queue for queue, polled, _ in looks if not polled]
     if not unpolled:
         findings.append(Finding("queues", "ok", f"workers poll all {len(looks)}"))
     elif worker.state == "stopped":
@@ -279,7 +292,7 @@ async def _queues(client: Client, settings: Settings, worker: Part) -> list[Find
                 "queues", "problem", f"Nobody polls {', '.join(unpolled)}.", "Start a worker with --queues for them."
             )
         )
-    divided = [f"{queue} ({count})" for queue, _, count, _ in looks if count > 1 and limited.get(queue)]
+    divided = [f"{queue} ({count})" for queue, _, count in looks if count > 1 and limited.get(queue)]
     if divided:
         findings.append(
             Finding(
@@ -291,10 +304,20 @@ async def _queues(client: Client, settings: Settings, worker: Part) -> list[Find
         )
     else:
         findings.append(Finding("partitions", "ok", "one for each queue with a limit"))
-    if paused := [queue for queue, _, _, is_paused in looks if is_paused]:
-        command = f"temporal task-queue config set --task-queue {paused[0]} --task-queue-type activity --queue-rps-limit default"
-        findings.append(Finding("paused queues", "problem", f"Paused by hand: {', '.join(paused)}.", command))
-    return findings
+    return [*findings, *await _held(client, table.values())]
+
+
+async def _held(client: Client, rows: Iterable[ProviderQueue]) -> list[Finding]:
+    """Providers that a person has paused, or slowed down."""
+    from cli.limits import describe, queue_states, undo
+
+    return [
+        Finding(
+            "provider limits", "problem" if state.paused else "ok", f"{name} is {describe(state)}.", f"`{undo(state)}`"
+        )
+        for name, state in (await queue_states(client, rows)).items()
+        if describe(state)
+    ]
 
 
 def _worker(part: Part) -> Iterator[Finding]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import JSON
+
 if TYPE_CHECKING:
     from books.dump import Busy, Tell
     from books.load import Dump, Loaded
@@ -27,7 +29,6 @@ CHECK = typer.Option(
     metavar="FILE.zip",
     show_default=False,
 )
-JSON = typer.Option("--json", help="Print JSON (format: docs/cli.md).")
 REPORT_SECONDS = 10.0
 """Between two lines of progress."""
 START_SECONDS = 60.0
@@ -127,7 +128,7 @@ async def _dump(
     history: bool,
     compress: bool,
 ) -> dict[str, Any]:
-    from activities.deleting import being_deleted
+    from activities.holdings import being_deleted
     from books.dump import DumpOptions
     from books.dump import dump as dump_books
     from cli.books import find_book

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.read import JSON
+from cli.options import JSON
 
 if TYPE_CHECKING:
     from books.evaluation import BookScore, Truth

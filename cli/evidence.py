@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from activities.corrections import TEXT, Corrections
+from activities.corrections import TEXTS, Corrections, text_of
+from activities.prompts import PROMPT_FIELDS, Prompt
 from cli.books import find_page
 from providers.artifacts import ArtifactStore
 from providers.image_steps import sentences
@@ -34,12 +35,22 @@ class Author:
 
     metric: Metric
     at: str | None
+    answer: Metric | None = None
+    """The last attempt that led to it."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """Hash of a prompt that was given for the book -> who gave it."""
 
     def row(self, link: LinkTo) -> dict[str, Any]:
         save = self.metric
+        answer = self.answer
+        prompt = answer.prompt_hash if answer is not None else None
         return {
             "operation": save.operation,
             "provider": save.provider,
+            "model": answer.model if answer is not None else None,
+            "prompt_hash": prompt,
+            "prompt_by": self.prompts.get(prompt or ""),
+            "price_source": answer.price_source if answer is not None else None,
             "at": self.at,
             "workflow_id": save.workflow_id,
             "run_id": save.run_id,
@@ -49,40 +60,58 @@ class Author:
 
 
 class Authors:
-    """Metrics of a book, to look up who wrote a commit."""
+    """Metrics of a book, to look up who wrote a commit, and by which model and prompt."""
 
-    def __init__(self, metrics: Iterable[Metric]) -> None:
+    def __init__(self, metrics: Iterable[Metric], prompts: Mapping[str, str]) -> None:
         self._by_cid: dict[str, Author] = {}
         saves: list[Metric] = []
-        began: dict[str, str] = {}
+        answers: dict[str, Metric] = {}
         for metric in metrics:
             if metric.kind == "save":
                 saves.append(metric)
             elif metric.op_id and metric.at:
-                began[metric.op_id] = max(began.get(metric.op_id, ""), metric.at)
+                last = answers.get(metric.op_id)
+                if last is None or metric.at >= str(last.at):
+                    answers[metric.op_id] = metric
         for save in saves:
-            author = Author(save, save.at or began.get(save.op_id or ""))
+            answer = answers.get(save.op_id or "")
+            author = Author(save, save.at or (answer.at if answer is not None else None), answer, prompts)
             for document in save.documents or ():
                 # 'Type key docID cid op_id'; a key has no blanks.
                 parts = document.split(" ")
                 if len(parts) >= 4:
                     self._by_cid[parts[3]] = author
 
+    @classmethod
+    async def read(cls, store: Store, artifacts: ArtifactStore, key: str) -> Authors:
+        """Those of a book."""
+        given = await store.find(Correction, {"book_key": key})
+        prompts = {}
+        for each in given:
+            if each.field in PROMPT_FIELDS and each.value and (body := artifacts.get(text_of(each))) is not None:
+                prompts[Prompt(body.decode()).hash] = each.who or "somebody"
+        return cls(await store.find(Metric, {"book_key": key}), prompts)
+
     def of(self, cid: str) -> Author | None:
         return self._by_cid.get(cid)
 
 
-NOBODY: dict[str, Any] = dict.fromkeys(("operation", "provider", "at", "workflow_id", "run_id", "activity_id", "url"))
+NOBODY: dict[str, Any] = dict.fromkeys(
+    (
+        *("operation", "provider", "model", "prompt_hash", "prompt_by", "price_source", "at"),
+        *("workflow_id", "run_id", "activity_id", "url"),
+    )
+)
 
 
-async def book_history(store: Store, key: str, link: LinkTo) -> dict[str, Any]:
+async def book_history(store: Store, artifacts: ArtifactStore, key: str, link: LinkTo) -> dict[str, Any]:
     """Versions of the book's own documents, and what people say of them, newest first."""
     documents: list[tuple[type[Document], str]] = [(Book, key), (ToC, toc_key(key))]
     documents += await _corrections_of(store, key, key)
-    return await _history(store, key, link, documents)
+    return await _history(store, artifacts, key, link, documents)
 
 
-async def page_history(store: Store, key: str, number: int, link: LinkTo) -> dict[str, Any]:
+async def page_history(store: Store, artifacts: ArtifactStore, key: str, number: int, link: LinkTo) -> dict[str, Any]:
     """Versions of a page, of every reading of it, and what people say of it, newest first."""
     page = await find_page(store, key, number)
     readings = await store.find(OcrResult, {"page_key": page.key}, ["key"])
@@ -91,7 +120,7 @@ async def page_history(store: Store, key: str, number: int, link: LinkTo) -> dic
         *((OcrResult, result.key) for result in readings),
         *await _corrections_of(store, key, page.key),
     ]
-    return {**await _history(store, key, link, documents), "page": number}
+    return {**await _history(store, artifacts, key, link, documents), "page": number}
 
 
 async def _corrections_of(store: Store, key: str, target: str) -> list[tuple[type[Document], str]]:
@@ -109,7 +138,7 @@ async def book_corrections(store: Store, key: str, artifacts: ArtifactStore | No
 
     def row(each: Correction) -> dict[str, Any]:
         value = json.loads(each.value) if each.value is not None else None
-        if each.field == TEXT and value and artifacts is not None:
+        if each.field in TEXTS and value and artifacts is not None:
             body = artifacts.get(value)
             value = body.decode() if body is not None else None
         return {
@@ -149,9 +178,13 @@ async def _leaf_note(store: Store, artifacts: ArtifactStore, key: str, page: Pag
 
 
 async def _history(
-    store: Store, key: str, link: LinkTo, documents: Sequence[tuple[type[Document], str]]
+    store: Store,
+    artifacts: ArtifactStore,
+    key: str,
+    link: LinkTo,
+    documents: Sequence[tuple[type[Document], str]],
 ) -> dict[str, Any]:
-    authors = Authors(await store.find(Metric, {"book_key": key}))
+    authors = await Authors.read(store, artifacts, key)
     rows = []
     for kind, name in documents:
         latest = ""
@@ -216,7 +249,7 @@ async def why(store: Store, artifacts: ArtifactStore, key: str, number: int, wor
             f"{word!r} does not stand on page {number} of {key}, and no engine read it there.",
             f"See its text: `shelf page {key} {number}`.",
         )
-    cid, author = await _blend_commit(store, key, page)
+    cid, author = await _blend_commit(store, artifacts, key, page)
     return {
         "key": key,
         "page": number,
@@ -233,6 +266,7 @@ async def why(store: Store, artifacts: ArtifactStore, key: str, number: int, wor
             }
             for result in sources
         ],
+        "notes": list(blended.notes),
         "image_steps": sentences(page.image_steps),
         "document": page.key,
         "artifact": blend,
@@ -326,10 +360,12 @@ def _reading_or_none(artifacts: ArtifactStore, result: OcrResult) -> PageReading
     return PageReading.from_json(body) if body is not None else None
 
 
-async def _blend_commit(store: Store, key: str, page: Page) -> tuple[str | None, Author | None]:
+async def _blend_commit(
+    store: Store, artifacts: ArtifactStore, key: str, page: Page
+) -> tuple[str | None, Author | None]:
     """The commit that wrote the text of today, and its save."""
     versions = await store.history(Page, page.key)
     cid = next((version.cid for version in reversed(versions) if "blend_op_id" in version.changed), None)
     if cid is None:
         return None, None
-    return cid, Authors(await store.find(Metric, {"book_key": key})).of(cid)
+    return cid, (await Authors.read(store, artifacts, key)).of(cid)

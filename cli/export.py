@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.read import BOOK, JSON
+from cli.options import BOOK, JSON
 
 if TYPE_CHECKING:
     from books.exports.job import Export

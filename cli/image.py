@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.correct import PAGE, WHO, WHY, person
-from cli.options import WAIT
-from cli.read import BOOK, JSON
+from cli.correct import person
+from cli.options import BOOK, JSON, PAGE_OPTION, WAIT, WHO, WHY
 
 if TYPE_CHECKING:
     from providers.image_steps import ImageSteps
@@ -18,7 +17,7 @@ BY_HAND = "said by hand"
 
 def image(
     book: Annotated[str, BOOK],
-    page: Annotated[int, PAGE],
+    page: Annotated[int, PAGE_OPTION],
     orientation: Annotated[
         int | None,
         typer.Option("--orientation", help="Degrees clockwise that make it upright: 0, 90, 180, 270.", metavar="DEG"),

@@ -22,6 +22,7 @@ from activities.contracts import FailedItem, JobResult, OperationProgress, Progr
 from activities.operation import Scope
 from cli.books import find_book
 from cli.connect import Connection, job_error, rpc_error
+from cli.pauses import next_step
 from schemas.documents import Lease
 from schemas.errors import BadInput, ShelfError
 
@@ -137,6 +138,7 @@ def add_up(job: Progress, ranges: Sequence[Progress]) -> Progress:
             "operations": operations,
             "failed": tuple(failed),
             "cost_usd": job.cost_usd + sum(part.cost_usd for part in ranges),
+            "notes": tuple(dict.fromkeys(note for part in (job, *ranges) for note in part.notes)),
         }
     )
 
@@ -183,11 +185,13 @@ async def job_row(shelf: Connection, client: Client, found: Found) -> dict[str, 
         "run_id": description.run_id,
         "state": description.status.name.lower() if description.status is not None else "unknown",
         "reason": None,
+        "next_step": None,
         "pages": None,
         "pages_settled": None,
         "operations": {},
         "open_ranges": [],
         "failed": [],
+        "notes": [],
         "cost_usd": None,
         "started": description.start_time.isoformat(timespec="seconds"),
         "ended": description.close_time.isoformat(timespec="seconds") if description.close_time else None,
@@ -211,11 +215,13 @@ def _of_progress(progress: Progress) -> dict[str, Any]:
         "key": progress.book_id or None,
         "state": progress.state,
         "reason": progress.reason or None,
+        "next_step": next_step(progress.book_id, progress.reason) if progress.state == "paused" else None,
         "pages": progress.pages,
         "pages_settled": pages_settled(progress) if works_on_pages(progress) else None,
         "operations": {name: count.model_dump() for name, count in progress.operations.items()},
         "open_ranges": list(progress.open_ranges),
         "failed": [item.model_dump() for item in progress.failed],
+        "notes": list(progress.notes),
         "cost_usd": progress.cost_usd,
     }
 
@@ -228,5 +234,6 @@ def _of_result(result: JobResult) -> dict[str, Any]:
         "pages_settled": result.pages,
         "operations": {name: count.model_dump() for name, count in result.operations.items()},
         "failed": [item.model_dump() for item in result.failed],
+        "notes": list(result.notes),
         "cost_usd": result.cost_usd,
     }

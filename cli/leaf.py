@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import DETACH, WAIT
-from cli.read import BOOK, JSON
+from cli.options import BOOK, DETACH, JSON, PAGE_OPTION, WAIT
 
 if TYPE_CHECKING:
     from cli.connect import Connection
@@ -21,7 +20,6 @@ leaf = typer.Typer(
 )
 
 PAGES = typer.Option("--pages", help="Physical pages of the book, as 3-4.", show_default=False)
-PAGE = typer.Option("--page", help="Physical page of the book.", min=1, show_default=False)
 AFTER = typer.Option("--after", help="Physical page behind which they are put; 0 = before the first.", min=0)
 PREVIEW = typer.Option("--preview", help="Only say what would change.")
 
@@ -66,7 +64,7 @@ def list_leaves(book: Annotated[str, BOOK], as_json: Annotated[bool, JSON] = Fal
 @leaf.command()
 def replace(
     book: Annotated[str, BOOK],
-    page: Annotated[int, PAGE],
+    page: Annotated[int, PAGE_OPTION],
     file: Annotated[Path, typer.Option("--with", help="PDF or image with the rescan.", metavar="FILE")],
     from_page: Annotated[int, typer.Option("--from-page", help="Page of that file.", min=1)] = 1,
     preview: Annotated[bool, PREVIEW] = False,
@@ -129,7 +127,7 @@ def move(
 @leaf.command()
 def split(
     book: Annotated[str, BOOK],
-    page: Annotated[int, PAGE],
+    page: Annotated[int, PAGE_OPTION],
     at: Annotated[
         float, typer.Option("--at", help="Where the gutter is, as a share of the width.", min=0, max=1)
     ] = 0.5,
@@ -147,7 +145,7 @@ def split(
 @leaf.command()
 def join(
     book: Annotated[str, BOOK],
-    page: Annotated[int, PAGE],
+    page: Annotated[int, PAGE_OPTION],
     preview: Annotated[bool, PREVIEW] = False,
     wait: Annotated[bool, WAIT] = False,
     detach: Annotated[bool, DETACH] = False,
@@ -350,6 +348,6 @@ def _load(shelf: Connection, key: str, fingerprint: str) -> Manifest:
     body = shelf.artifacts.get(fingerprint)
     if body is None:
         raise ArtifactMissing(
-            f"The list of the source files of {key} is not in {shelf.artifacts_dir}.", "Process the source again."
+            f"The list of the source files of {key} is not in {shelf.artifacts}.", "Process the source again."
         )
     return Manifest.model_validate_json(body)

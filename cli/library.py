@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.read import JSON
+from cli.options import JSON
 
 if TYPE_CHECKING:
     from books.library import ShelfBook
@@ -24,7 +24,8 @@ def books(
     state: Annotated[
         str | None,
         typer.Option(
-            "--state", help="Only these, by commas: new, complete, gaps, failed, running, paused, interrupted."
+            "--state",
+            help="Only these, by commas: new, complete, gaps, failed, running, paused, interrupted, deleting.",
         ),
     ] = None,
     sort: Annotated[
@@ -92,10 +93,10 @@ def _sorter(sort: str) -> Any:
 
 
 async def _book_rows(shelf: Connection) -> list[dict[str, Any]]:
-    from books.library import all_books
+    from books.library import DELETING, all_books
 
     found = await all_books(shelf.store, shelf.settings.home, progress=_teller("counting book"))
-    states = await _job_states(shelf, [row for row in found if row.holder])
+    states = await _job_states(shelf, [row for row in found if row.holder and row.state != DELETING])
     return [_row(each, states.get(each.book.key, each.state)) for each in found]
 
 
@@ -168,14 +169,17 @@ async def _job_state(client: Any, workflow_id: str) -> str:
 
 
 def _show_books(rows: list[dict[str, Any]], *, gaps: bool) -> None:
+    from books.library import DELETING
     from cli import output
 
     table = []
     for row in rows:
+        state = "being deleted" if row["state"] == DELETING else row["state"]
         entries = f"{row['toc_entries']} entries" if row["toc_entries"] else None
         chapters = f"{row['chapters']} chapters" if row["chapters"] else None
-        cells = [row[name] for name in ("key", "title", "authors", "year", "state", "page_count", "pages_complete")]
-        cells += [row["pages_failed"], output.money(row["cost_usd"]), ", ".join(filter(None, [entries, chapters]))]
+        cells = [row[name] for name in ("key", "title", "authors", "year")]
+        cells += [state, *(row[name] for name in ("page_count", "pages_complete", "pages_failed"))]
+        cells += [output.money(row["cost_usd"]), ", ".join(filter(None, [entries, chapters]))]
         cells += [(row["changed"] or "")[:10], *([row["failed"], row["missing"]] if gaps else [])]
         table.append(cells)
     headers = ["key", "title", "authors", "year", "state", "pages", "complete", "failed", "cost", "contents", "changed"]

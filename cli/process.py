@@ -6,14 +6,13 @@ import contextlib
 import re
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import DETACH, WAIT
-from cli.read import BOOK, JSON
+from cli.options import BOOK, BUDGET, DETACH, JSON, LLM, OTEL, PAGES, PRIORITY, UNPRICED, WAIT
 
 if TYPE_CHECKING:
     from cli.sources import BookSource, Imported
@@ -39,6 +38,9 @@ class Options:
     wait: bool = False
     images: str | None = None
     duplicate: bool = False
+    spending: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `SpendingInput` that were chosen."""
+    priority: int | None = None
 
     def job_input(self) -> dict[str, Any]:
         """Fields of `ProcessPagesInput` that were chosen; the rest keeps the job's defaults."""
@@ -52,6 +54,8 @@ class Options:
             "rtl": self.rtl or None,
             "fresh": self.fresh or None,
             "from_operation": self.from_operation,
+            "priority": self.priority,
+            **self.spending,
         }
         return {name: value for name, value in chosen.items() if value is not None}
 
@@ -91,10 +95,13 @@ def process(
             show_default=False,
         ),
     ] = None,
-    pages: Annotated[str | None, typer.Option("--pages", help="Physical pages, as 1-20,35.")] = None,
+    pages: Annotated[str | None, PAGES] = None,
     ocr: Annotated[
         str | None,
-        typer.Option("--ocr", help="Engine for every page: tesseract, rapidocr, text-layer. Default: what suits each."),
+        typer.Option(
+            "--ocr",
+            help="Engine for every page: tesseract, rapidocr, text-layer, or one of `shelf providers`. Default: what suits.",
+        ),
     ] = None,
     lang: Annotated[str | None, typer.Option("--lang", help="Languages, as deu+eng.")] = None,
     second_opinion: Annotated[
@@ -137,12 +144,17 @@ def process(
     ] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Show what would run; start no job.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", help="Books of a batch that are read at a time.", min=1)] = 2,
+    llm: Annotated[list[str] | None, LLM] = None,
+    budget: Annotated[float | None, BUDGET] = None,
+    allow_unpriced: Annotated[bool, UNPRICED] = False,
     duplicate: Annotated[
         bool,
         typer.Option("--duplicate", help="Read files that are a book already, under another name, as a second one."),
     ] = False,
+    priority: Annotated[int | None, PRIORITY] = None,
     wait: Annotated[bool, WAIT] = False,
     detach: Annotated[bool, DETACH] = False,
+    otel: Annotated[str | None, OTEL] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Read books: text, page labels, metadata and table of contents.
@@ -152,10 +164,20 @@ def process(
     """
     from cli import connect
 
-    options = Options(pages, ocr, lang, second_opinion, spreads, rtl, fresh, from_operation, wait, images, duplicate)
     batch = BatchOptions(only, preview, jobs)
 
     async def command() -> int | None:
+        from cli.spending import spending
+
+        money = spending(llm, budget, allow_unpriced)
+        if otel:
+            from cli.trace import to_console
+
+            to_console(otel)
+        options = Options(
+            *(pages, ocr, lang, second_opinion, spreads, rtl, fresh, from_operation, wait, images, duplicate, money),
+            priority=priority,
+        )
         options.check()
         books = _books(source or [], manifest, options, each=each, batch=only is not None or preview)
         if books is None:
@@ -173,6 +195,9 @@ def _books(
 
     if (manifest is None) is (not source):
         raise BadInput("Name sources or a --manifest.", "See `shelf process --help`.")
+    if any(not name.strip() for name in source):
+        # An unset variable of a shell; as a path it would be the current folder, with every book in it.
+        raise BadInput("One of the sources is empty.", "Name files or folders; `.` is the current folder.")
     if not each and not batch and len(source) == 1 and not Path(source[0]).is_dir():
         return None  # the usual case, before anything else is loaded
     from cli import sources
@@ -199,7 +224,7 @@ async def _one(source: Sequence[str], options: Options, *, detach: bool, as_json
 
     settings = load_settings()
     chosen = options.job_input()
-    known = source[0] if len(source) == 1 and _is_key(source[0]) else None
+    known = source[0] if len(source) == 1 and is_key(source[0]) else None
     if known and (options.spreads or options.rtl):
         raise BadInput(
             f"What becomes of the spreads of {known} was decided when its files were imported.",
@@ -230,12 +255,14 @@ async def _one(source: Sequence[str], options: Options, *, detach: bool, as_json
         )
 
 
-def _is_key(text: str) -> bool:
+def is_key(text: str) -> bool:
+    """Whether it is the key of a book, and no file."""
     return BOOK_KEY.fullmatch(text) is not None and not Path(text).exists()
 
 
 async def _import(settings: Settings, paths: Sequence[Path], chosen: Mapping[str, Any]) -> Imported:
     from cli.sources import check_there, import_book
+    from providers.artifact_stores import open_store
     from providers.pdf import PdfReader
 
     check_there(paths)
@@ -243,7 +270,7 @@ async def _import(settings: Settings, paths: Sequence[Path], chosen: Mapping[str
     # The files are looked at in a process of their own; meanwhile this one loads what it needs next.
     threading.Thread(target=_load_client, daemon=True).start()
     try:
-        return await import_book(pdf, settings.artifacts_dir, paths, chosen)
+        return await import_book(pdf, lambda: open_store(settings), paths, chosen)
     finally:
         await pdf.close()
 
@@ -261,7 +288,7 @@ async def _several(
     pdf = PdfReader()
     try:
         if batch.preview:
-            async with _database() as store:
+            async with database() as store:
                 return await batches.preview(store, pdf, books, only, as_json=as_json)
         async with connect.working(wait_for_worker=False) as shelf:
             await shelf.store.bootstrap()
@@ -277,7 +304,7 @@ async def _several(
 
 
 @contextlib.asynccontextmanager
-async def _database() -> AsyncIterator[Store | None]:
+async def database() -> AsyncIterator[Store | None]:
     """The database, where there is one at all: a preview starts nothing for an answer that is known to be no."""
     from cli import connect
     from providers.settings import load_settings

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.read import BOOK, JSON, PAGE
+from cli.options import BOOK, JSON, PAGE
 
 VALUE_CHARACTERS = 60
 """Of a value in a table; `--json` has all of it."""
@@ -50,9 +50,9 @@ def history(
             key = await find_book(shelf.store, book)
             store = with_earlier(shelf.store, shelf.artifacts, key)
             if page is None:
-                found = await book_history(store, key, shelf.link)
+                found = await book_history(store, shelf.artifacts, key, shelf.link)
             else:
-                found = await page_history(store, key, page, shelf.link)
+                found = await page_history(store, shelf.artifacts, key, page, shelf.link)
         if as_json:
             output.data(found)
         else:
@@ -71,6 +71,8 @@ def show_history(found: dict[str, Any]) -> None:
         print(f"  commit    {row['cid']}")
         if row["workflow_id"]:
             print(f"  by        {row['workflow_id']}, activity {row['activity_id']}{_by_provider(row)}")
+        if row["prompt_hash"]:
+            print(f"  model     {model_of(row)}")
         if row["op_id"]:
             print(f"  save      {row['op_id']}")
         if row["url"]:
@@ -137,6 +139,8 @@ def show_why(found: dict[str, Any]) -> None:
         [
             ("Page", f"{found['page']}{' · ' + found['label'] if found['label'] else ''} of {found['key']}"),
             *(("Corrected", correction(row)) for row in found["corrections"]),
+            ("Model", model_of(found) if found["prompt_hash"] else None),
+            *(("Note", note) for note in found["notes"]),
             ("Leaf", found["leaf_note"]),
             *(("Image", said) for said in found["image_steps"].values()),
             *(("Reading", source["key"]) for source in found["sources"]),
@@ -171,6 +175,12 @@ def correction(row: dict[str, Any]) -> str:
     """What a person corrected, in a line: field, who, when and why."""
     why = f": {row['why']}" if row["why"] else ""
     return f"{row['field']}, by {row['who']} at {local_time(row['at'])}{why}"
+
+
+def model_of(row: dict[str, Any]) -> str:
+    """Which model said it, and by whose instructions."""
+    whose = f"given by {row['prompt_by']}" if row["prompt_by"] else "the program's"
+    return f"{row['provider']}/{row['model']}, prompt {row['prompt_hash']} ({whose})"
 
 
 def _by_provider(row: dict[str, Any]) -> str:

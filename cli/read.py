@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import BOOK, BUDGET, JSON, LLM, PAGE, UNPRICED
+
 if TYPE_CHECKING:
     from cli.connect import Connection
 
-BOOK = typer.Argument(help="Key of a book, or its beginning; see `shelf books`.", metavar="BOOK", show_default=False)
-PAGE = typer.Argument(help="Physical page, counted from 1.", metavar="N", min=1, show_default=False)
-JSON = typer.Option("--json", help="Print JSON (format: docs/cli.md).")
-
-NAMES = {"isbn": "ISBN"}
+NAMES = {"isbn": "ISBN", "lccn": "LCCN"}
 """Fields whose name people write otherwise than by a capital."""
 
 
@@ -87,6 +85,9 @@ def toc(
         bool, typer.Option("--wait", help="With --rerun: wait while another job works on the book.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="With --rerun: start the job and return.")] = False,
+    llm: Annotated[list[str] | None, LLM] = None,
+    budget: Annotated[float | None, BUDGET] = None,
+    allow_unpriced: Annotated[bool, UNPRICED] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show a book's table of contents with printed and physical pages; make it anew; compare it with the former one."""
@@ -95,7 +96,8 @@ def toc(
     if rerun:
         from cli.again import rerun_toc
 
-        rerun_toc(book, diff=diff, wait=wait, detach=detach, as_json=as_json)
+        money = (llm, budget, allow_unpriced)
+        rerun_toc(book, diff=diff, money=money, wait=wait, detach=detach, as_json=as_json)
         return
 
     async def command() -> None:
@@ -288,9 +290,7 @@ async def write_image(shelf: Connection, key: str, number: int, file: Path) -> N
     artifacts = shelf.artifacts
     body = artifacts.get(book.source_manifest or "")
     if body is None:
-        raise ArtifactMissing(
-            f"The list of source files of {key} is not in {shelf.artifacts_dir}.", "Process the source again."
-        )
+        raise ArtifactMissing(f"The list of source files of {key} is not in {artifacts}.", "Process the source again.")
     part = Manifest.model_validate_json(body).parts[page.part or 0]
     path = artifacts.file(part.sha256)
     try:

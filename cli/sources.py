@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from schemas.store import Store
 
 PATH = "path"
-ALIASES = {"lang": "language", "from": "from_operation", "file": PATH, "source": PATH}
+ALIASES = {"lang": "language", "budget": "budget_usd", "from": "from_operation", "file": PATH, "source": PATH}
 """Headers that mean another one."""
 NOT_PER_ROW = ("source", "manifest", "book_id", "wait")
 """Fields of `ProcessPagesInput` that a row cannot have."""
@@ -50,14 +50,14 @@ class FolderClosed(BadSource):
 def books_of(paths: Sequence[Path], *, each: bool = False) -> list[BookSource] | None:
     """The books among these arguments; None where all of them together are one, as files in order or a folder of images.
 
-    A folder without images is a batch: each PDF in it is a book, and so is each folder of images, at any depth. With
-    `each`, every file is a book of its own.
+    A folder without images is a batch: each PDF in it is a book, and so is each folder of images, at any depth; links are
+    followed, each folder once. With `each`, every file is a book of its own.
 
     Raises BadSource for a folder in which there is none, FolderClosed for one that may not be read."""
     folders = [path for path in paths if path.is_dir()]
     if not each and (not folders or (len(paths) == 1 and _images(paths[0]))):
         return None
-    found = [source for path in paths for source in _books_in(path, each=each)]
+    found = [source for path in paths for source in _books_in(path, set(), each=each)]
     if not found:
         raise BadSource(
             f"There is no PDF and no image in {', '.join(map(str, folders))}.",
@@ -66,17 +66,21 @@ def books_of(paths: Sequence[Path], *, each: bool = False) -> list[BookSource] |
     return found
 
 
-def _books_in(path: Path, *, each: bool) -> Iterator[BookSource]:
+def _books_in(path: Path, seen: set[Path], *, each: bool) -> Iterator[BookSource]:
+    """`seen`: folders that were looked at, by the path without links: two that link to each other would never end."""
     if not path.is_dir():
         yield BookSource((path,))
         return
+    if (real := path.resolve()) in seen:
+        return
+    seen.add(real)
     images = _images(path)
     if images and not each:
         yield BookSource((path,))
         return
     for entry in entries_of(path):
         if entry.is_dir():
-            yield from _books_in(entry, each=False)
+            yield from _books_in(entry, seen, each=False)
         elif entry.suffix.lower() == ".pdf" or entry in images:
             yield BookSource((entry,))
 
@@ -167,6 +171,7 @@ def _options() -> list[str]:
 
 
 def _row(file: Path, where: str, row: Mapping[str, str], common: Mapping[str, Any]) -> BookSource:
+    from cli.spending import models
     from schemas.pagespec import parse_pages
     from workflows.inputs import ProcessPagesInput, validate_input
 
@@ -176,6 +181,8 @@ def _row(file: Path, where: str, row: Mapping[str, str], common: Mapping[str, An
     if (wanted := str(given.get("second_opinion", "")).lower()) in SECOND_OPINION:
         given["second_opinion"] = SECOND_OPINION[wanted]
     try:
+        if "llm" in row:
+            given["llm"] = models(row["llm"].split())
         parse_pages(str(given.get("pages") or ""))
         checked = validate_input(ProcessPagesInput, {**given, "book_id": "-"})
     except BadInput as error:
@@ -225,21 +232,20 @@ class Imported:
 
 
 async def import_book(
-    pdf: PdfReader, artifacts_dir: Path, paths: Sequence[Path], options: Mapping[str, Any]
+    pdf: PdfReader, open_artifacts: Callable[[], ArtifactStore], paths: Sequence[Path], options: Mapping[str, Any]
 ) -> Imported:
     """Check the source and put it into the artifact store, before anything is started.
 
-    Raises BadSource, SourceNotFound, BadInput, DiskFull; nothing is left behind then."""
+    Raises BadSource, SourceNotFound, BadInput, DiskFull, StoreUnavailable; nothing is left behind then."""
     from providers.importing import AUTO, keep_source, look_at_source
-    from providers.local_artifacts import LocalArtifactStore
     from schemas.keys import book_key
     from schemas.pagespec import parse_pages
 
     check_there(paths)
     looked = await look_at_source(pdf, paths, str(options.get("spreads") or AUTO), rtl=bool(options.get("rtl")))
     parse_pages(str(options.get("pages") or ""), looked.page_count)
-    # The store makes its folders now: a file that is no book leaves nothing behind.
-    fingerprint, manifest = await keep_source(LocalArtifactStore(artifacts_dir), looked)
+    # A folder is made when the store is opened: a file that is no book leaves nothing behind.
+    fingerprint, manifest = await keep_source(open_artifacts(), looked)
     return Imported(fingerprint, manifest, book_key(manifest.name, [part.sha256 for part in manifest.parts]))
 
 

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cli import connect, output
+from cli import connect, output, trace
 
 if TYPE_CHECKING:
+    from temporalio.client import Client
+
     from activities.contracts import JobResult
     from cli.connect import Connection
+    from cli.spending import Money
     from cli.summary import Ending
     from cli.watching import Watch
 
@@ -28,6 +31,7 @@ def run_on_book(
     job: str,
     given: Mapping[str, Any],
     *,
+    money: Money = (None, None, False),
     details: str = "",
     wait: bool = False,
     detach: bool = False,
@@ -35,14 +39,16 @@ def run_on_book(
     ending: Ending | None = None,
 ) -> None:
     """A whole command: a job on a book that was read before. `text` is its key, or the beginning of one."""
+    from cli.spending import spending
 
     async def command() -> int | None:
+        chosen = spending(*money)
         async with connect.working(wait_for_worker=False) as shelf:
             book = await known_book(shelf, text)
             return await run_job(
                 shelf,
                 job,
-                {"book_id": book, **given},
+                {"book_id": book, **given, **chosen},
                 book=book,
                 details=details,
                 wait=wait,
@@ -117,23 +123,27 @@ async def start(
     from cli.jobs import job_id
     from cli.watching import Watch
     from providers.queues import WORKFLOW_QUEUE
+    from schemas import semconv, telemetry
     from schemas.errors import LeaseHeld
     from workflows.registry import JOBS
 
     client = await shelf.temporal()
+    await take_up_keys(shelf, client)
     name = job_id(book, job)
     told = False
     while True:
         try:
-            handle: WorkflowHandle[Any, Any] = await client.start_workflow(
-                JOBS[job].__name__,
-                {**given, **({"wait": True} if wait else {})},
-                id=name,
-                task_queue=WORKFLOW_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                static_summary=f"{book}{' · ' if details else ''}{details}"[:190],
-                static_details=f"{JOBS[job].__name__} of **{book}**\n\n{details}",
-            )
+            with telemetry.span(f"start {job}", {semconv.BOOK: book}, kind=telemetry.Kind.CLIENT):
+                trace.remember()
+                handle: WorkflowHandle[Any, Any] = await client.start_workflow(
+                    JOBS[job].__name__,
+                    {**given, **({"wait": True} if wait else {})},
+                    id=name,
+                    task_queue=WORKFLOW_QUEUE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    static_summary=f"{book}{' · ' if details else ''}{details}"[:190],
+                    static_details=f"{JOBS[job].__name__} of **{book}**\n\n{details}",
+                )
             return Watch(shelf, client, handle.id, handle.first_execution_run_id, book)
         except WorkflowAlreadyStartedError:
             if not wait:
@@ -149,6 +159,36 @@ async def start(
             raise connect.rpc_error(error) from None
 
 
+async def take_up_keys(shelf: Connection, client: Client, *, anyway: bool = False) -> None:
+    """Start our own worker anew where a provider's key is set now that it was not started with: it has the environment of
+    its start. Not while a job runs, whose calls under way would be made again.
+
+    Args:
+        anyway: where a key was refused, and the variable may have another value by now.
+    """
+    from cli.control import running_jobs
+    from cli.jobs import look
+    from cli.stack.progress import StderrProgress
+
+    keys = await asyncio.to_thread(shelf.stack.new_keys)
+    if not keys and not anyway:
+        return
+    for found in await running_jobs(client):
+        try:
+            progress = await look(client, found.handle)
+        except Exception:  # nobody answers: it may be under way all the same
+            busy = True
+        else:
+            busy = progress.state != "paused"
+        if busy:
+            output.note(
+                f"{', '.join(keys) or 'A key'} is set now, but the worker was started without it and {found.description.id} "
+                "runs. When that has ended: `shelf down`, then this command again."
+            )
+            return
+    await asyncio.to_thread(shelf.stack.renew_worker, StderrProgress(), anyway=anyway)
+
+
 async def finish(watch: Watch, *, as_json: bool, ending: Ending | None = None) -> int:
     """Watch a job to its end and show its summary. Returns the exit code; raises ShelfError for a job without result."""
     from cli.summary import ending_of
@@ -160,12 +200,16 @@ async def finish(watch: Watch, *, as_json: bool, ending: Ending | None = None) -
         if url := shelf.link(watch.workflow_id, watch.run_id or ""):
             output.note(f"See {url}")
         raise
+    for said in result.notes:
+        if said not in watch.told:
+            output.note(said)
     chosen = ending or ending_of(result.job)
     found = await chosen.find(shelf.store, await job_facts(watch, result))
     if as_json:
         output.data(found)
     else:
         chosen.show(found)
+    await trace.show(shelf)
     return exit_code(result)
 
 
@@ -184,7 +228,9 @@ async def job_facts(watch: Watch, result: JobResult) -> dict[str, Any]:
         "operations": {name: count.model_dump() for name, count in result.operations.items()},
         "failed_count": result.failed_count,
         "failed": [item.model_dump() for item in result.failed],
+        "notes": list(result.notes),
         "cost_usd": result.cost_usd,
+        **({"purchase": result.purchase.model_dump()} if result.purchase is not None else {}),
         "seconds": round((ended - description.start_time).total_seconds(), 1),
         "url": watch.shelf.link(watch.workflow_id, watch.run_id or ""),
     }

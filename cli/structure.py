@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import DETACH, WAIT
-from cli.read import BOOK, JSON
+from cli.options import BOOK, DETACH, JSON, WAIT
 
 if TYPE_CHECKING:
     from schemas.store import Store

@@ -84,7 +84,7 @@ async def with_book(store: Store, facts: dict[str, Any]) -> dict[str, Any]:
 
 def show_book(summary: dict[str, Any]) -> None:
     """The book, its contents, how complete it is."""
-    names = {"authors": "Author" if len(summary["authors"]) < 2 else "Authors", "isbn": "ISBN"}
+    names = {"authors": "Author" if len(summary["authors"]) < 2 else "Authors", "isbn": "ISBN", "lccn": "LCCN"}
     metadata = [(names.get(name, name.capitalize()), summary[name]) for name in METADATA]
     output.facts(metadata)
     if not any(value not in (None, []) for _, value in metadata):

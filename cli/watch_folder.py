@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.read import JSON
+from cli.options import BUDGET, JSON, LLM, UNPRICED
 
 if TYPE_CHECKING:
     from cli.batch_rows import Row
@@ -40,6 +40,9 @@ def watch_folder(
     spreads: Annotated[str | None, typer.Option("--spreads", help="As for `process`.")] = None,
     rtl: Annotated[bool, typer.Option("--rtl", help="As for `process`.")] = False,
     images: Annotated[str | None, typer.Option("--images", help="As for `process`.")] = None,
+    llm: Annotated[list[str] | None, LLM] = None,
+    budget: Annotated[float | None, BUDGET] = None,
+    allow_unpriced: Annotated[bool, UNPRICED] = False,
     jobs: Annotated[int, typer.Option("--jobs", help="Books at a time.", min=1)] = 2,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
@@ -49,15 +52,16 @@ def watch_folder(
     from cli import connect
     from cli.process import Options
 
-    options = Options(None, ocr, lang, second_opinion, spreads, rtl, images=images)
-
     async def command() -> int:
         import asyncio
 
         from cli.output import note
         from cli.sources import folder_there
+        from cli.spending import spending
         from providers.settings import load_settings
 
+        money = spending(llm, budget, allow_unpriced)
+        options = Options(None, ocr, lang, second_opinion, spreads, rtl, images=images, spending=money)
         options.check()
         folder_there(folder)
         settings = load_settings()

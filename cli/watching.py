@@ -21,6 +21,7 @@ from cli.connect import INTERRUPTED, Connection, Notice, connect_temporal, rpc_e
 from cli.display import Display, make_display
 from cli.jobs import QUERY_TIMEOUT, look, result_of
 from cli.output import note, sentence
+from cli.pauses import next_step
 from schemas.errors import ServerUnavailable, ShelfError
 
 if TYPE_CHECKING:
@@ -65,8 +66,11 @@ class Watch:
     """Key of the book, for what the user is told to type."""
     reviving: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Shared by those who watch several jobs on the same servers."""
+    told: set[str] = field(default_factory=set, init=False)
+    """What the job noted and the user has been told."""
     _answered_at: float = field(default_factory=time.monotonic, init=False)
     _changed_at: float = field(default_factory=time.monotonic, init=False)
+    _ranges: tuple[str, ...] = field(default=(), init=False)
 
     @property
     def handle(self) -> WorkflowHandle[Any, JobResult]:
@@ -136,11 +140,16 @@ class Watch:
                     progress = await look(self.client, self.handle)
                 self._answered_at = time.monotonic()
                 display.update(progress)
+                for said in progress.notes:
+                    if said not in self.told:
+                        self.told.add(said)
+                        display.note(said)
                 if progress.state == "paused":
                     _settle(end, paused(self.book, progress.reason))
                     return
                 if progress != seen:
                     seen, self._changed_at = progress, self._answered_at
+                    self._ranges = progress.open_ranges
             queries = 1 + (len(seen.open_ranges) if seen is not None else 0)
             await asyncio.sleep(max(display.poll_seconds, QUERY_SECONDS * queries))
 
@@ -162,6 +171,8 @@ class Watch:
                 display.note(f"{sentence(error.message)} Trying again.")
                 revived = True
             checked_at = time.monotonic()
+            if not revived and quiet:
+                await self._tell_what_it_waits_for(display)
             if self._changed_at > checked_at - 2 * QUIET_SECONDS:
                 failures = 0
             failures += revived
@@ -186,6 +197,16 @@ class Watch:
             self.client = await connect_temporal(self.shelf.settings, endpoints.temporal_address)
         return True
 
+    async def _tell_what_it_waits_for(self, display: Display) -> None:
+        """Once for each: a provider that somebody paused, one that cools down, a queue that nobody serves."""
+        from cli.control import waits_for
+
+        with contextlib.suppress(ShelfError, RPCError):
+            for said in await waits_for(self.shelf, self.client, [self.workflow_id, *self._ranges]):
+                if said not in self.told:
+                    self.told.add(said)
+                    display.note(f"Waiting for {said}")
+
     async def _cancel_asked(self) -> bool:
         """Whether a second Ctrl-C follows the first."""
         note("Detached; the job goes on.")
@@ -208,7 +229,7 @@ class Watch:
 
 def paused(book: str, reason: str) -> Paused:
     """The job's own reason, and how to go on."""
-    return Paused(f"The job is paused: {sentence(reason)}", f"Go on with `shelf resume {book}`.")
+    return Paused(f"The job is paused: {sentence(reason)}", next_step(book, reason))
 
 
 def _settle(end: asyncio.Future[T], value: T | ShelfError) -> None:

@@ -1,16 +1,33 @@
 """The artifact store: what providers returned, kept under the fingerprint of what they were asked.
 
-Interface here; `providers/local_artifacts.py` keeps it in a folder. An object store fits behind the same methods:
-publish = put-if-absent, everything else plain get, put and list.
+Interface and form of what is kept here; `providers/local_artifacts.py` keeps it in a folder, `providers/s3_artifacts.py` in an
+object store, under the same names: the one can be copied into the other. `providers/artifact_stores.py` opens what is set.
+
+    published/ab/cdef…              a checked result, under its fingerprint
+    attempts/ab/cdef…/<id>.json     what is known of each attempt
+    intents/ab/cdef…/<id>.json      paid calls whose outcome is not known
+    sources/ab/cdef…                source files, under the SHA-256 of their bytes
+    cooling/<provider>.json         until when a provider must not be called
+    damaged/                        published results whose hash did not match, set aside for a look
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import pydantic_core
+
 from schemas.store import digest
+
+MAGIC = b"shelf1 "
+"""First bytes of a published result: magic, SHA-256 of the body in hex, newline, body."""
+HEADER_BYTES = len(MAGIC) + 64 + 1
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +61,14 @@ class Request:
 class ArtifactStore(Protocol):
     """Blocking methods (call them by asyncio.to_thread where a loop runs); all may be repeated.
 
-    Raises DiskFull where a write finds no room or no permission; nothing half-written is ever visible."""
+    `str()` of a store is its place, for people. Raises DiskFull where a write finds no room or no permission, StoreUnavailable
+    where a store elsewhere does not answer; nothing half-written is ever visible."""
 
     def put_file(self, path: Path) -> str:
         """Keep a source file under the SHA-256 of its bytes (hex), which is returned."""
 
     def file(self, sha256: str) -> Path:
-        """A local path of a kept file, to open and never to write. Raises ArtifactMissing."""
+        """A local path of a kept file, to open soon and never to write. Raises ArtifactMissing."""
 
     def publish(self, fingerprint: str, body: bytes) -> None:
         """Publish a checked result: temp file, fsync, link; the first one wins, a later one is dropped."""
@@ -92,3 +110,69 @@ class ArtifactStore(Protocol):
 
     def cooling(self, provider: str) -> tuple[float, str]:
         """(until, reason); (0.0, '') if not cooling."""
+
+
+# The form of what is kept, the same in every store ---------------------------------------------------------------------
+
+
+def path_of(kind: str, key: str) -> str:
+    """Where something is kept, below the root; 256 folders a kind, so that none gets large. Raises ValueError."""
+    return f"{kind}/{safe_name(key)[:2]}/{key[2:]}"
+
+
+def record_path(kind: str, fingerprint: str, attempt_id: str) -> str:
+    """Where the record of an attempt is kept.
+
+    Its id may be "<workflow>/<activity>/<attempt>": kept readable in the record, hashed in the name."""
+    return f"{path_of(kind, fingerprint)}/{hashlib.sha256(attempt_id.encode()).hexdigest()[:24]}.json"
+
+
+def cooling_path(provider: str) -> str:
+    """Where it is kept until when a provider must not be called."""
+    return f"cooling/{safe_name(provider)}.json"
+
+
+def safe_name(name: str) -> str:
+    """The name itself. Raises ValueError for one that could lead out of the store."""
+    if not SAFE_NAME.fullmatch(name):
+        raise ValueError(f"not a name of an artifact: {name!r}")
+    return name
+
+
+def seal(body: bytes) -> bytes:
+    """A result as it is kept, with the hash that tells damage."""
+    return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def unseal(content: bytes) -> bytes | None:
+    """The result in what is kept; None if it is damaged."""
+    header, body = content[:HEADER_BYTES], content[HEADER_BYTES:]
+    return body if header == MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" else None
+
+
+def write_record(attempt_id: str, record: dict[str, Any]) -> bytes:
+    """The record of an attempt as it is kept. Bytes in it become base64 text."""
+    return pydantic_core.to_json({"id": attempt_id, "record": record}, bytes_mode="base64")
+
+
+def read_record(content: bytes) -> tuple[str, dict[str, Any]] | None:
+    """(attempt id, record); None if it is damaged."""
+    try:
+        note = pydantic_core.from_json(content)
+        return note["id"], note["record"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def write_cooling(until: float, reason: str) -> bytes:
+    """A cooling as it is kept."""
+    return pydantic_core.to_json({"until": until, "reason": reason})
+
+
+def read_cooling(content: bytes | None) -> tuple[float, str]:
+    """(until, reason); an unreadable note counts as none."""
+    try:
+        note = pydantic_core.from_json(content or b"")
+        return float(note["until"]), str(note["reason"])
+    except (ValueError, KeyError, TypeError):
+        return 0.0, ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from providers.ledger import Calls
 from providers.pool import EnginePool
 from providers.source import LeafSource
 from schemas.reading import PageReading
@@ -17,10 +18,6 @@ class Reading:
 
     page: PageReading
     execution_seconds: float
-    cost_usd: float | None = 0.0
-    """0.0 for a local engine; None = unknown, never 0 by default for a paid one."""
-    raw: bytes = b""
-    """The response as received, kept with the attempt; empty for local engines."""
 
 
 async def pool_reading(
@@ -48,5 +45,23 @@ class OcrProvider(Protocol):
 
     async def read(self, leaf: LeafSource, language: str, timeout_seconds: float) -> Reading:
         """Read one page. Raises a ProviderError (`providers/errors.py`)."""
+
+    async def close(self) -> None: ...
+
+
+class RemoteOcrProvider(Protocol):
+    """Reads one page by calls that may be charged. One file, one row in `providers/queues.py`, one line in
+    `providers/remote.py`. What a call costs and how often it is made is `calls`' business, not the adapter's."""
+
+    name: str
+
+    def model(self, language: str) -> str:
+        """The model that is asked, as in the row; part of the fingerprint. Raises LanguageMissing, BadInput (no model)."""
+
+    def parameters(self) -> Mapping[str, object]:
+        """What else may change the answer (image size, prompt's hash, ...), part of the fingerprint."""
+
+    async def read(self, leaf: LeafSource, language: str, timeout_seconds: float, calls: Calls) -> Reading:
+        """Read one page: every request through `calls`. Raises a ProviderError (`providers/errors.py`)."""
 
     async def close(self) -> None: ...

@@ -147,14 +147,14 @@ class _Sheet:
         paper = float(np.percentile(ground[top:-top:2, left:-left:2], 75))
         full = cv2.resize(ground, (columns, rows), interpolation=cv2.INTER_LINEAR)
         ink = (cv2.subtract(full, gray) > np.maximum(full * np.float32(contrast), 80 * contrast)).view(np.uint8)
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+        labels, stats = _parts(ink)
         width, height, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_AREA]
         rule = (width > 0.6 * dpi) & (height < 0.08 * dpi)
         mark = (height <= 0.5 * dpi) & (width <= 1.5 * dpi) & (area >= 4) & ~rule
         mark[0] = False
         other = ~mark & (area >= 4)
         other[0] = False
-        return cls(gray, ground, paper, mark.view(np.uint8)[labels], stats[mark], int(area[other].sum()), dpi)
+        return cls(gray, ground, paper, np.take(mark.view(np.uint8), labels), stats[mark], int(area[other].sum()), dpi)
 
     def without(self, masks: Sequence[Polygon]) -> _Sheet:
         """The page with paper where the masks are."""
@@ -180,6 +180,13 @@ class _Sheet:
     def faint(self) -> _Sheet:
         """The page with its faintest marks taken for ink."""
         return self.taken_apart(self.gray, self.dpi, FAINT_CONTRAST)
+
+
+def _parts(bits: Bits) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(number of the connected part at each pixel, their boxes and areas); 0 is what is around them. In blocks of four
+    pixels (Grana's algorithm), which takes less than half as long as the one that the library would choose."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(bits, 8, cv2.CV_32S, cv2.CCL_BBDT)
+    return labels, stats
 
 
 def _odd(pixels: float) -> int:
@@ -559,7 +566,7 @@ def _ups(marks: Bits, skew: float, dpi: float) -> float:
         turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), skew, 1.0)
         marks = cv2.warpAffine(marks, turn, (columns, rows), flags=cv2.INTER_NEAREST)
     words = cv2.morphologyEx(marks, cv2.MORPH_CLOSE, np.ones((1, _odd(0.13 * dpi)), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(words, connectivity=8)
+    _, stats = _parts(words)
     width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     line = (height >= 0.06 * dpi) & (height <= 0.36 * dpi) & (width >= 0.3 * dpi) & (width >= 3 * height)
     line[0] = False

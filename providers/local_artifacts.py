@@ -1,14 +1,6 @@
 """The artifact store in a folder: one file per artifact, written so that no kill and no full disk leaves half of one.
 
-Layout under the root:
-
-    published/ab/cdef…              a checked result, under its fingerprint
-    attempts/ab/cdef…/<id>.json     what is known of each attempt
-    intents/ab/cdef…/<id>.json      paid calls whose outcome is not known
-    sources/ab/cdef…                source files, under the SHA-256 of their bytes
-    cooling/<provider>.json         until when a provider must not be called
-    damaged/                        published files whose hash did not match, set aside for a look
-    writing/                        temporary files of writes under way
+The layout under the root is that of `providers/artifacts.py`, and `writing/` for the temporary files of writes under way.
 
 Every write goes to a temporary file in `writing/`, is fsynced, and is then linked or renamed into place; the target's
 folder is fsynced after it. A process killed in between leaves a file in `writing/`, where no reader looks and where
@@ -22,7 +14,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -30,21 +21,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pydantic_core
-
+from providers.artifacts import (
+    cooling_path,
+    path_of,
+    read_cooling,
+    read_record,
+    record_path,
+    seal,
+    unseal,
+    write_cooling,
+    write_record,
+)
 from schemas.errors import ArtifactMissing, DiskFull
 
-MAGIC = b"shelf1 "
-"""First bytes of a published file: magic, SHA-256 of the body in hex, newline, body."""
-HEADER_BYTES = len(MAGIC) + 64 + 1
 TEMPORARY_AGE_SECONDS = 24 * 3600.0
 """Older than any write can take, so the file of a live writer is never swept."""
 COPY_BYTES = 1 << 20
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
-
-SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 class LocalArtifactStore:
@@ -61,6 +56,9 @@ class LocalArtifactStore:
             for name in ("published", "attempts", "intents", "sources", "cooling", "damaged", "writing"):
                 self._make_folder(self.root / name)
         self._sweep()
+
+    def __str__(self) -> str:
+        return str(self.root)
 
     # Sources
 
@@ -113,8 +111,7 @@ class LocalArtifactStore:
         with self._refusals(target):
             self._make_folder(target.parent)
             with self._temporary() as (temporary, file):
-                file.write(MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n")
-                file.write(body)
+                file.write(seal(body))
                 self._sync(file)
                 self._link(temporary, target)
                 self._sync_folder(target.parent)
@@ -126,11 +123,10 @@ class LocalArtifactStore:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
-        header, body = content[:HEADER_BYTES], content[HEADER_BYTES:]
-        if header == MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n":
-            return body
-        self._set_aside(path, fingerprint)
-        return None
+        body = unseal(content)
+        if body is None:
+            self._set_aside(path, fingerprint)
+        return body
 
     def has(self, fingerprint: str) -> bool:
         """Whether something is published there; damage is seen by `get` only."""
@@ -202,38 +198,33 @@ class LocalArtifactStore:
 
     def set_cooling(self, provider: str, until: float, reason: str) -> None:
         """No call of this provider before `until` (Unix seconds); only ever moved later, or cleared with 0."""
-        path = self._cooling_path(provider)
+        path = self.root / cooling_path(provider)
         with self._refusals(path), self._locked(path):
             if until <= 0:
                 path.unlink(missing_ok=True)
                 self._sync_folder(path.parent)
             elif until > self.cooling(provider)[0]:
-                self._replace(path, pydantic_core.to_json({"until": until, "reason": reason}))
+                self._replace(path, write_cooling(until, reason))
 
     def cooling(self, provider: str) -> tuple[float, str]:
         """(until, reason); (0.0, '') if not cooling. An unreadable note counts as none."""
         try:
-            note = pydantic_core.from_json(self._cooling_path(provider).read_bytes())
-            return float(note["until"]), str(note["reason"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return read_cooling((self.root / cooling_path(provider)).read_bytes())
+        except FileNotFoundError:
             return 0.0, ""
 
     # Paths
 
     def _path(self, kind: str, key: str) -> Path:
-        return self.root / kind / _safe(key)[:2] / key[2:]
+        return self.root / path_of(kind, key)
 
     def _record_path(self, kind: str, fingerprint: str, attempt_id: str) -> Path:
-        # An attempt id may be "<workflow>/<activity>/<attempt>": kept readable in the record, hashed in the name.
-        return self._path(kind, fingerprint) / f"{hashlib.sha256(attempt_id.encode()).hexdigest()[:24]}.json"
-
-    def _cooling_path(self, provider: str) -> Path:
-        return self.root / "cooling" / f"{_safe(provider)}.json"
+        return self.root / record_path(kind, fingerprint, attempt_id)
 
     # Records
 
     def _write_record(self, kind: str, fingerprint: str, attempt_id: str, record: dict[str, Any]) -> None:
-        body = pydantic_core.to_json({"id": attempt_id, "record": record}, bytes_mode="base64")
+        body = write_record(attempt_id, record)
         path = self._record_path(kind, fingerprint, attempt_id)
         with self._refusals(path):
             self._make_folder(path.parent)
@@ -243,9 +234,9 @@ class LocalArtifactStore:
         records: dict[str, dict[str, Any]] = {}
         for path in sorted(self._path(kind, fingerprint).glob("*.json")):
             # Settled by another process meanwhile, or damaged: neither hides the others.
-            with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-                note = pydantic_core.from_json(path.read_bytes())
-                records[note["id"]] = note["record"]
+            with contextlib.suppress(FileNotFoundError):
+                if note := read_record(path.read_bytes()):
+                    records[note[0]] = note[1]
         return records
 
     # Writing
@@ -355,9 +346,3 @@ def _bytes_of(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _safe(name: str) -> str:
-    if not SAFE_NAME.fullmatch(name):
-        raise ValueError(f"not a name of an artifact: {name!r}")
-    return name

@@ -5,6 +5,7 @@ PyMuPDF is not safe in threads and crashes on odd files: it runs in a pool proce
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -108,10 +109,12 @@ class PdfReader:
         labels = [""] * manifest.page_count
         info: dict[str, str] = {}
         leaves = manifest.all_leaves()
-        for number, part in enumerate(manifest.parts[: self._own_parts(manifest, artifacts)]):
+        own = await asyncio.to_thread(self._own_parts, manifest, artifacts)
+        for number, part in enumerate(manifest.parts[:own]):
             if part.kind != "pdf" or not (positions := manifest.positions(number)):
                 continue
-            answer = await self._pool.run(("book", str(artifacts.file(part.sha256))), BOOK_SECONDS, part.name)
+            path = await asyncio.to_thread(artifacts.file, part.sha256)
+            answer = await self._pool.run(("book", str(path)), BOOK_SECONDS, part.name)
             facts = BookFacts.model_validate(answer.value)
             outline += [
                 (level, title, positions[page - 1]) for level, title, page in facts.outline if page - 1 in positions

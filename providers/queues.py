@@ -1,16 +1,18 @@
 """The one table of providers: task queue, limits, retries, time-outs, batch size, price. `shelf.toml` overrides a row
-(`[providers.tesseract] in_flight = 8`); worker, jobs, command line, docs and tests read it.
+(`[providers.tesseract] in_flight = 8`), or adds one (`[providers.mine] kind = "openai-compatible"`); worker, jobs,
+command line, docs and tests read it.
 
 A limit has three places (design §6): requests_per_second is given to the server with every poll (one partition, so
-exact), in_flight is the worker's max_concurrent_activities, and a paid provider's own bucket counts its calls. Local
-engines have no rate: their process pool is the limit.
+exact), in_flight is the worker's max_concurrent_activities, and a paid provider's own bucket spaces its calls
+(`providers/ledger.py`). Local engines have no rate: their process pool is the limit.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +24,8 @@ WORKFLOW_QUEUE = "shelf"
 STORE_QUEUE = "shelf-store"
 """Saves."""
 
+LOCAL = "local"
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderQueue:
@@ -32,7 +36,7 @@ class ProviderQueue:
     in_flight: int
     """Activities at once in one worker process; over a fleet: replicas times this."""
     page_timeout_seconds: float
-    """Longest time for one page; the engine's process is killed after it."""
+    """Longest time for one page or one call; a local engine's process is killed after it."""
     batch_pages: int = 1
     """Pages per activity where a call is cheap: a few seconds' worth. 1 for paid providers."""
     requests_per_second: float | None = None
@@ -40,13 +44,63 @@ class ProviderQueue:
     max_attempts: int = 3
     retry_initial_seconds: float = 1.0
     retry_maximum_seconds: float = 60.0
-    price_usd_per_page: float | None = 0.0
-    """0.0 = declared free; None = not priced by the page."""
     reads_pages: bool = False
     """Whether it may be named by `--ocr`."""
+    answers: bool = False
+    """Whether it is a language model that may be named by `--llm`."""
+    sees: bool = False
+    """Whether its models look at page images, where they are asked as language models."""
+    kind: str = LOCAL
+    """Which adapter speaks to it (`providers/remote.py` has the list); 'local' = an engine in this process."""
+    dialect: str = ""
+    """Of an 'openai-compatible' service: whose differences count (`providers/openai_compatible.py`)."""
+    base_url: str = ""
+    """Address of the service; http only on this machine."""
+    model: str = ""
+    """Model that is asked where the job names none. Pinned: an alias may double its price overnight."""
+    key_env: str = ""
+    """Name of the environment variable of the worker that holds the key; '' = needs none."""
+    region: str = ""
+    free: bool = False
+    """Declared free: a model on a machine of one's own. Never inferred from an unknown price."""
+    usd_per_page: float | None = None
+    """Overrides the price table, per page read."""
+    usd_per_million_input: float | None = None
+    usd_per_million_output: float | None = None
+    """Override the price table, per million tokens."""
+    max_image_bytes: int = 7_000_000
+    """Longest encoded image that the service takes."""
+    max_image_side: int = 4000
+    """Longest side in pixels that the service looks at without shrinking it."""
+    fallback: str = ""
+    """Provider that takes over what this one fails at; '' = the page fails, or the job pauses."""
+    failing_in_a_row: int = 8
+    """Failed pages one after the other (of a remote provider) after which the job pauses, or goes on with `fallback`."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether calls leave this process: they are limited, priced, and may be charged."""
+        return self.kind != LOCAL
+
+    @property
+    def paid(self) -> bool:
+        """Whether its calls may cost money."""
+        return self.remote and not self.free
 
 
 CORES = os.cpu_count() or 1
+
+
+def _remote(name: str, kind: str, *, in_flight: int = 8, timeout: float = 120, **rest: Any) -> ProviderQueue:
+    return ProviderQueue(
+        name,
+        f"shelf-{name}",
+        in_flight=in_flight,
+        page_timeout_seconds=timeout,
+        kind=kind,
+        **{"max_attempts": 5, "retry_initial_seconds": 2.0, **rest},
+    )
+
 
 QUEUES: tuple[ProviderQueue, ...] = (
     # PyMuPDF facts of a leaf: a few milliseconds each; looking at a scan takes 50.
@@ -74,28 +128,177 @@ QUEUES: tuple[ProviderQueue, ...] = (
         retry_initial_seconds=0.2,
         reads_pages=True,
     ),
+    # Paid, or on a machine of one's own. One page, one call. Rates stay well below what each service documents.
+    _remote(
+        "mistral",
+        "mistral-ocr",
+        in_flight=10,
+        requests_per_second=6,
+        base_url="https://api.mistral.ai",
+        model="mistral-ocr-4-1",
+        key_env="MISTRAL_API_KEY",
+        reads_pages=True,
+    ),
+    # 1800 requests a minute for each project.
+    _remote(
+        "google-vision",
+        "google-vision",
+        in_flight=10,
+        requests_per_second=20,
+        base_url="https://vision.googleapis.com",
+        model="DOCUMENT_TEXT_DETECTION",
+        key_env="GOOGLE_VISION_API_KEY",
+        reads_pages=True,
+    ),
+    # 15 a second with the polls; the address is the user's own resource.
+    _remote(
+        "azure-document-intelligence",
+        "azure-document-intelligence",
+        requests_per_second=10,
+        model="prebuilt-read",
+        key_env="AZURE_DOCUMENT_INTELLIGENCE_KEY",
+        reads_pages=True,
+    ),
+    _remote(
+        "textract",
+        "textract",
+        requests_per_second=5,
+        model="DetectDocumentText",
+        key_env="AWS_ACCESS_KEY_ID",
+        region="us-east-1",
+        reads_pages=True,
+    ),
+    _remote(
+        "anthropic",
+        "anthropic",
+        in_flight=4,
+        timeout=300,
+        requests_per_second=2,
+        base_url="https://api.anthropic.com",
+        model="claude-haiku-5-5",
+        key_env="ANTHROPIC_API_KEY",
+        reads_pages=True,
+        answers=True,
+        sees=True,
+    ),
+    _remote(
+        "openrouter",
+        "openai-compatible",
+        dialect="openrouter",
+        timeout=300,
+        requests_per_second=5,
+        base_url="https://openrouter.ai/api/v1",
+        key_env="OPENROUTER_API_KEY",
+        reads_pages=True,
+        answers=True,
+        sees=True,
+    ),
+    _remote(
+        "openai",
+        "openai-compatible",
+        dialect="openai",
+        timeout=300,
+        requests_per_second=5,
+        base_url="https://api.openai.com/v1",
+        key_env="OPENAI_API_KEY",
+        reads_pages=True,
+        answers=True,
+        sees=True,
+    ),
+    _remote(
+        "deepinfra",
+        "openai-compatible",
+        dialect="deepinfra",
+        timeout=300,
+        requests_per_second=10,
+        base_url="https://api.deepinfra.com/v1/openai",
+        model="allenai/olmOCR-2-7B-1025",
+        key_env="DEEPINFRA_TOKEN",
+        reads_pages=True,
+        answers=True,
+        sees=True,
+    ),
+    # On a machine of one's own: declared free, one page after the other unless configured.
+    *(
+        _remote(
+            name,
+            "openai-compatible",
+            dialect=name,
+            in_flight=in_flight,
+            timeout=600,
+            base_url=base_url,
+            free=True,
+            reads_pages=True,
+            answers=True,
+            sees=True,
+        )
+        for name, in_flight, base_url in (
+            ("vllm", 16, "http://127.0.0.1:8000/v1"),
+            ("ollama", 1, "http://127.0.0.1:11434/v1"),
+            ("lmstudio", 1, "http://127.0.0.1:1234/v1"),
+            ("llamacpp", 1, "http://127.0.0.1:8080/v1"),
+        )
+    ),
 )
 
 
+def is_set_up(row: ProviderQueue, configured: Collection[str]) -> bool:
+    """Whether a worker with this environment serves it unasked: an engine of its own, a service with a key, or one of which
+    the user has set something (`configured`)."""
+    return not row.remote or row.name in configured or bool(row.key_env and os.environ.get(row.key_env))
+
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+
+
 def provider_queues(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, ProviderQueue]:
-    """The table by provider name, after the user's overrides.
+    """The table by provider name, after the user's overrides and additions.
 
     Raises BadInput for a provider or a setting that does not exist, or a value that is no number."""
     table = {row.name: row for row in QUEUES}
     names = {field.name for field in fields(ProviderQueue)} - {"name"}
     for provider, values in (overrides or {}).items():
-        if provider not in table:
-            raise BadInput(f"There is no provider {provider!r}.", f"Known: {', '.join(sorted(table))}.")
         unknown = set(values) - names
         if unknown:
             raise BadInput(
                 f"[providers.{provider}] has no setting {', '.join(sorted(unknown))}.",
                 f"Known: {', '.join(sorted(names))}.",
             )
+        base = table[provider] if provider in table else _added(provider, values, table)
         try:
             # Values from the environment are strings.
-            table[provider] = TypeAdapter(ProviderQueue).validate_python({**asdict(table[provider]), **values})
+            table[provider] = TypeAdapter(ProviderQueue).validate_python({**asdict(base), **values})
         except ValidationError as error:
             first = error.errors()[0]
             raise BadInput(f"[providers.{provider}] {first['loc'][0]} is wrong: {first['msg']}.") from None
+    for row in table.values():
+        if row.fallback and row.fallback not in table:
+            raise BadInput(
+                f"[providers.{row.name}] fallback names {row.fallback!r}, which is no provider.",
+                f"Known: {', '.join(sorted(table))}.",
+            )
     return table
+
+
+def _added(provider: str, values: Mapping[str, Any], table: Mapping[str, ProviderQueue]) -> ProviderQueue:
+    """A row of the user's own, from the row that speaks to the same kind of service."""
+    kind = values.get("kind")
+    if kind is None:
+        raise BadInput(
+            f"There is no provider {provider!r}.",
+            f"Known: {', '.join(sorted(table))}. A new one needs a kind: "
+            f"{', '.join(sorted({row.kind for row in QUEUES if row.remote}))}.",
+        )
+    if not NAME.fullmatch(provider):
+        raise BadInput(
+            f"[providers.{provider}] is no name for a provider.", "Use small letters, digits and hyphens, at most 41."
+        )
+    dialect = str(values.get("dialect", ""))
+    like = next((row for row in QUEUES if row.kind == kind and row.dialect == dialect), None)
+    if like is not None:
+        return replace(like, name=provider, queue=f"shelf-{provider}")
+    if kind == "openai-compatible":
+        # The plain protocol, as far as all of its servers agree.
+        return _remote(provider, kind, timeout=300, reads_pages=True, answers=True, sees=True)
+    # A kind that a plugin brings; `providers/remote.py` refuses one that nobody does.
+    return _remote(provider, str(kind), reads_pages=True)

@@ -120,17 +120,10 @@ class RapidOcrProvider:
 
     async def read(self, leaf: LeafSource, language: str, timeout_seconds: float) -> Reading:
         """Read one page. Raises EngineCrashed, Rejected (the page cannot be rendered), LanguageMissing."""
-        from providers.base import Reading
+        from providers.base import pool_reading
 
-        model = self.model(language)
-        answer = await self.pool.run(
-            (leaf.path, leaf.kind, leaf.index, leaf.region, leaf.image_steps),
-            timeout_seconds,
-            what=f"page {leaf.page} of {leaf.book or leaf.path}",
-        )
-        page = PageReading.from_json(answer.value)
-        page.model, page.language = model, language
-        return Reading(page=page, execution_seconds=answer.seconds)
+        task = (leaf.path, leaf.kind, leaf.index, leaf.region, leaf.image_steps)
+        return await pool_reading(self.pool, task, leaf, self.model(language), language, timeout_seconds)
 
     async def warm(self) -> None:
         await self.pool.warm()

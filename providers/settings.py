@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from schemas.errors import BadInput
@@ -34,6 +35,30 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class BudgetSettings(BaseModel):
+    """`[budget]`: what jobs may spend."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    per_job_usd: float | None = Field(None, gt=0)
+    """A job pauses before it has spent more; its own `budget_usd` wins. None = no cap."""
+
+    per_day_usd: float | None = Field(None, gt=0)
+    """All jobs together, a day of UTC."""
+
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+    """Whether a paid provider is called whose price nobody knows."""
+
+
+class OperationSettings(BaseModel):
+    """`[operations.blend]`: how an operation is done where nothing else was chosen for a book."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    llm: str = ""
+    """Language model, as "provider/MODEL"; '' = by rules."""
+
+
 class Settings(BaseSettings):
     """All settings, checked; made once per process with `load_settings()`."""
 
@@ -51,7 +76,20 @@ class Settings(BaseSettings):
     """State of the embedded stack: databases, artifacts, logs."""
 
     artifacts_dir: Path = Field(default_factory=lambda given: given["home"] / "artifacts")
-    """Folder of the artifact store; by default `artifacts` in `home`."""
+    """Folder of the artifact store; by default `artifacts` in `home`. With `artifacts_url`, of its local copies."""
+
+    artifacts_url: str | None = None
+    """Address of an object store for the artifacts, in place of a folder: "s3://bucket/prefix". Its keys come from the
+    environment (`AWS_ACCESS_KEY_ID`, `AWS_SHARED_CREDENTIALS_FILE`, ...)."""
+
+    artifacts_endpoint: str | None = None
+    """Server of that store, as "https://host:port", where it is not Amazon's."""
+
+    artifacts_region: str | None = None
+    """Region of the bucket; by default that of the `AWS_*` variables, or us-east-1."""
+
+    artifacts_copies_bytes: int = Field(20_000_000_000, ge=0)
+    """Room for local copies of source files; what was asked for within the last hour stays, whatever it takes."""
 
     defradb_url: str = "http://127.0.0.1:9181"
     """Where DefraDB listens. Once set, it is an external server: used, never started or stopped."""
@@ -98,12 +136,29 @@ class Settings(BaseSettings):
     """What the provider `scripted` does, as JSON (`providers/scripted.py` describes it): for tests."""
 
     providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Changes to rows of the queue table: `[providers.tesseract] requests_per_second = 5`. Checked there."""
+    """Changes to rows of the queue table, or rows of one's own: `[providers.tesseract] requests_per_second = 5`. Checked
+    there."""
+
+    operations: dict[str, OperationSettings] = Field(default_factory=dict)
+    """How operations are done: `[operations.blend] llm = "openrouter/MODEL"`."""
+
+    budget: BudgetSettings = BudgetSettings.model_validate({})
+    """What jobs may spend."""
 
     @field_validator("home", "artifacts_dir", mode="after")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return Path.cwd() / path.expanduser()
+
+    @field_validator("artifacts_url", "artifacts_endpoint", mode="after")
+    @classmethod
+    def _an_address(cls, url: str | None, info: ValidationInfo) -> str | None:
+        # `S3ArtifactStore` looks closer; what is shown everywhere must hold no key.
+        schemes = ("s3",) if info.field_name == "artifacts_url" else ("http", "https")
+        parts = urlsplit(url or f"{schemes[0]}://host")
+        if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError(f"It is an address with {' or '.join(schemes)}://, a name, and no keys")
+        return url or None
 
     @field_validator("source_roots", mode="after")
     @classmethod

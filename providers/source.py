@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict
 
 from schemas.store import digest
+
+if TYPE_CHECKING:
+    from providers.artifacts import ArtifactStore
+    from schemas.documents import Page
 
 
 class SourcePart(BaseModel):
@@ -102,3 +108,21 @@ class LeafSource(BaseModel):
     image_hash: str = ""
     image_steps: str = ""
     """JSON of the steps that prepare the image for reading; '' = as it is."""
+
+
+def leaf_source(
+    manifest: Manifest, artifacts: ArtifactStore, book: str, page: int, document: Page | None
+) -> LeafSource:
+    """Where the image of a physical page of a book lies; without a document, nothing is known of the image yet."""
+    at = manifest.leaf(page)
+    part = manifest.parts[at.part]
+    return LeafSource(
+        path=str(artifacts.file(part.sha256)),
+        kind=part.kind,
+        index=at.index,
+        region=at.region,
+        page=page,
+        book=book,
+        image_hash=(document.image_hash if document is not None else None) or "",
+        image_steps=(document.image_steps if document is not None else None) or "",
+    )

@@ -8,13 +8,15 @@ internal numbers of two digits (`sdl.RESERVED`).
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from schemas import telemetry
 from schemas.defradb_api import API, CONFLICT_TRIES, SAME_ID, DefraApi, Exists
 from schemas.documents import TYPES, Document, Lease
 from schemas.errors import DocumentRefused, RevReused, StoreRefused, StoreUnavailable
@@ -87,6 +89,26 @@ class _Save:
     refused: dict[str, Exception] = field(default_factory=dict)
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _spanned(name: str) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
+    """A span around an operation of the store with all its requests: (self, type, ..., documents or keys)."""
+
+    def decorate(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+        @functools.wraps(method)
+        async def spanned(*args: P.args, **kwargs: P.kwargs) -> R:
+            kind, last = args[1], args[-1]
+            count = len(last) if isinstance(last, list | tuple) else None
+            with telemetry.database(name, getattr(kind, "__name__", str(kind)), count):
+                return await method(*args, **kwargs)
+
+        return spanned
+
+    return decorate
+
+
 class DefraStore:
     """`schemas.store.Store` on a DefraDB server.
 
@@ -98,7 +120,9 @@ class DefraStore:
 
     def __init__(self, url: str, *, http: HttpClient | None = None, types: Sequence[type[Document]] = TYPES) -> None:
         self.url = url.rstrip("/")
-        self._http = http or HttpClient(self.url, connect_seconds=5.0, read_seconds=60.0, on_connect=self._recognise)
+        self._http = http or HttpClient(
+            self.url, connect_seconds=5.0, read_seconds=60.0, on_connect=self._recognise, spans=False
+        )
         self._api = DefraApi(self.url, self._http)
         self._identity: str | None = None
         self._types = tuple(types)
@@ -166,7 +190,7 @@ class DefraStore:
         if self._identity is None:
             return
         name = IDENTITY.lower()
-        async with HttpClient(self.url, connect_seconds=5.0, read_seconds=10.0) as http:
+        async with HttpClient(self.url, connect_seconds=5.0, read_seconds=10.0, spans=False) as http:
             try:
                 reply = await http.request(
                     "POST", f"{API}/graphql", json_body={"query": f"query{{r:{IDENTITY}{{{name}}}}}"}
@@ -276,6 +300,7 @@ class DefraStore:
 
     # --- writes ----------------------------------------------------------------------------------------------------
 
+    @_spanned("stub")
     async def stub(self, kind: type[Document], documents: Sequence[Mapping[str, Any]]) -> None:
         """Create mutable documents that do not exist yet: key, the fields given, every <op>_rev 0.
 
@@ -295,6 +320,7 @@ class DefraStore:
             await self._create(kind, chunk, ["key"], {}, {}, refused)
         raise_refused(refused)
 
+    @_spanned("create")
     async def create(self, kind: type[Document], documents: Sequence[Document]) -> list[Written]:
         """Create immutable documents. One that exists with equal content is EQUAL.
 
@@ -377,6 +403,7 @@ class DefraStore:
             await self._create(kind, rows[:half], names, written, existing, refused)
             rows = rows[half:]
 
+    @_spanned("update")
     async def update(
         self, kind: type[Document], operation: str, epoch: int, step: int, updates: Sequence[Update]
     ) -> list[Written]:
@@ -413,6 +440,7 @@ class DefraStore:
         pending = list(chunk)
         for attempt in range(ROUNDS):
             if attempt:
+                telemetry.save_conflict("revision")
                 await self._api.pause(attempt)
             rows = await self._rows(kind, [update.key for update, _ in pending], names)
             parts: list[_Part] = []
@@ -522,6 +550,7 @@ class DefraStore:
             variables |= {f"d{number}": part.doc_ids, f"f{number}": part.where, f"i{number}": part.values}
         return await self._api.graphql(f"mutation({','.join(arguments)}){{{' '.join(fields)}}}", variables)
 
+    @_spanned("delete")
     async def delete(self, kind: type[Document], keys: Sequence[str]) -> int:
         """Delete documents by key; those that do not exist are none. Returns how many there were.
 
@@ -540,6 +569,7 @@ class DefraStore:
 
     # --- reads -----------------------------------------------------------------------------------------------------
 
+    @_spanned("get")
     async def get(self, kind: type[D], keys: Sequence[str], fields: Iterable[str] | None = None) -> dict[str, D]:
         """Documents by key, in the order of `keys`; missing ones are absent.
 
@@ -550,6 +580,7 @@ class DefraStore:
             rows |= await self._rows(kind, chunk, names)
         return {key: _document(kind, rows[key]) for key in dict.fromkeys(keys) if key in rows}
 
+    @_spanned("find")
     async def find(self, kind: type[D], where: Mapping[str, Any], fields: Iterable[str] | None = None) -> list[D]:
         """Documents whose fields equal `where`, by key; a list or tuple means one of its values.
 
@@ -567,6 +598,7 @@ class DefraStore:
             found |= {row["key"]: _document(kind, row) for row in data["r"]}
         return [found[key] for key in sorted(found)]
 
+    @_spanned("history")
     async def history(self, kind: type[Document], key: str) -> list[Version]:
         """All versions, oldest first; [] where there is no such document. Raises StoreUnavailable, StoreRefused."""
         rows = await self._rows(kind, [key], ["key"])

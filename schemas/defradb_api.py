@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from schemas import telemetry
 from schemas.errors import StoreRefused, StoreUnavailable
 from schemas.http import AnswerLost, HttpClient, NotSent, Reply
 
@@ -65,6 +66,7 @@ class DefraApi:
                 return self._answer(await self._send("POST", "/graphql", {"query": query, "variables": variables}))
             except Conflict as error:
                 conflicts += 1
+                telemetry.save_conflict("transaction")
                 if conflicts >= CONFLICT_TRIES:
                     message = f"{self.url}: {conflicts} transaction conflicts in a row: {error}"
                     raise StoreUnavailable(message) from error

@@ -66,6 +66,12 @@ class Book(Document):
     year: int | None = Field(None, description="Year of publication of this edition.")
     isbn: list[str] | None = Field(None, description="ISBNs with a valid checksum, as 13 digits.")
     language: str | None = Field(None, description="Language of the text, ISO 639-1.")
+    lccn: str | None = Field(None, description="Library of Congress Control Number, where a model read it.")
+    description: str | None = Field(None, description="What the book is, in two sentences, where a model wrote it.")
+    subjects: list[str] | None = Field(None, description="Subject headings as printed, where a model read them.")
+    contributors: list[str] | None = Field(
+        None, description="'Name (role)' of those who are no authors, where a model read them."
+    )
     metadata_evidence: str | None = Field(
         None, description='JSON: field -> {"page": physical page, "confidence": 0..1, "source": where it was found}.'
     )
@@ -272,7 +278,10 @@ class Metric(Document):
     execution_seconds: float | None = Field(None, description="From start to end.")
     input_tokens: int | None = Field(None, description="Tokens in; null where there are none.")
     output_tokens: int | None = Field(None, description="Tokens out.")
-    cost_usd: float | None = Field(None, description="Cost; 0 for a local engine; null if unknown.")
+    cost_usd: float | None = Field(
+        None, description="Cost; 0 for a local engine; of an unknown outcome the high estimate; null if there is none."
+    )
+    price_source: str | None = Field(None, description="Where the price is from, with its date.")
     outcome: str | None = Field(None, description="'ok', 'partial', 'failed' or 'unknown'.")
     error: str | None = Field(None, description="Error type and message, at most 4 KB.")
     op_id: str | None = Field(None, description="Joins an attempt to the save and the commits that it led to.")
@@ -289,8 +298,27 @@ class Lease(Document):
     epoch: int | None = Field(None, description="Grows by one with each taking; guards every save.")
 
 
+class Budget(Document):
+    """What may be spent; `key` = "job/<workflow id>" or "day/2026-11-24".
+
+    Sums are kept per holder (a range, a job) as absolute values, so that a repeat of a write is harmless."""
+
+    operations: ClassVar = ("limit", "spend")
+    indexed: ClassVar = ("book_key",)
+
+    book_key: str | None = Field(None, description="Key of the book of a job's budget; null for a day's.")
+    limit_usd: float | None = Field(None, description="The cap.")
+    spent_usd: float | None = Field(None, description="Sum of what is settled.")
+    holders: str | None = Field(
+        None,
+        description="JSON: holder -> [settled, allotted, its last request, its closing], in USD; what is allotted "
+        "includes what is settled.",
+    )
+
+
 TYPES: tuple[type[Document], ...] = (
     *(Book, Page, OcrResult, ToC, TocEntry, Metric, Lease),
     *(Chapter, Paragraph, Correction),
+    Budget,
 )
 """Every type that the bootstrap creates, in order."""

@@ -17,6 +17,8 @@ from typing import Any, Self
 
 import httpx
 
+from schemas import semconv, telemetry
+
 LOOPBACK_ONLY = "SHELF_LOOPBACK_ONLY"
 """Environment variable, so that processes started by a test are bound by it too."""
 
@@ -83,6 +85,7 @@ class HttpClient:
         read_seconds: between two pieces of the answer.
         connections: at most so many at a time; more requests wait for one.
         on_connect: awaited before each new connection is used; what it raises ends the request, which was not sent.
+        spans: whether each request is a span; where the caller has one that says more, it is not.
     """
 
     def __init__(
@@ -94,8 +97,10 @@ class HttpClient:
         read_seconds: float = 60.0,
         connections: int = 20,
         on_connect: Callable[[], Awaitable[None]] | None = None,
+        spans: bool = True,
     ) -> None:
         self._on_connect = on_connect
+        self._spans = spans
         self.base_url = base_url.rstrip("/")
         try:
             url = httpx.URL(self.base_url)
@@ -103,6 +108,8 @@ class HttpClient:
             raise NotSent(f"{base_url!r} is not an address: {error}") from error
         self._shown = f"{url.scheme}://{url.netloc.decode('ascii', 'replace').rpartition('@')[2]}"
         self._local = is_loopback(url.host)
+        self._host, self._port = url.host, url.port or (443 if url.scheme == "https" else 80)
+        self._prefix = url.path.rstrip("/")
         self._client = httpx.AsyncClient(
             headers=dict(headers or {}),
             timeout=httpx.Timeout(read_seconds, connect=connect_seconds),
@@ -146,6 +153,26 @@ class HttpClient:
             content = json.dumps(json_body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
             sent.setdefault("content-type", "application/json")
         where = f"{method} {self._shown}{path}"
+        if not self._spans:
+            return await self._send(where, method, path, content, sent, params, deadline_seconds)
+        bare = f"{self._shown}{self._prefix}{path}".partition("?")[0].partition("#")[0]
+        with telemetry.http_request(method, bare, self._host, self._port) as span:
+            reply = await self._send(where, method, path, content, sent, params, deadline_seconds)
+            span.set({semconv.HTTP_STATUS: reply.status})
+            if reply.status >= 400:
+                span.fail(str(reply.status))
+            return reply
+
+    async def _send(
+        self,
+        where: str,
+        method: str,
+        path: str,
+        content: bytes | None,
+        sent: Mapping[str, str],
+        params: Mapping[str, str] | None,
+        deadline_seconds: float | None,
+    ) -> Reply:
         try:
             async with asyncio.timeout(deadline_seconds):
                 reply = await self._client.request(

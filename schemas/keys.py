@@ -54,3 +54,13 @@ def paragraph_key(book: str, paragraph_set: str, order: int) -> str:
 def correction_key(target: str, field: str, number: int) -> str:
     """Key of a Correction: the n-th of a field of a document."""
     return f"{target}/correction/{field}/{number}"
+
+
+def budget_key(workflow_id: str, first_run_id: str) -> str:
+    """Key of a job's Budget; runs that continue one another share it."""
+    return f"job/{workflow_id}/{first_run_id}"
+
+
+def day_key(day: str) -> str:
+    """Key of the Budget of a day of UTC, as '2026-11-24'."""
+    return f"day/{day}"

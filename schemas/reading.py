@@ -70,6 +70,8 @@ class PageReading:
     language: str = ""
     figures: dict[str, float] = field(default_factory=dict)
     """What else was measured on the page, by name ("ink_outside": share of its print in no recognised line)."""
+    notes: list[str] = field(default_factory=list)
+    """What people should know of how the text came about, in sentences (a model's corrections that did not apply)."""
 
     @property
     def text(self) -> str:
@@ -111,6 +113,7 @@ class PageReading:
                 "height": self.height,
                 "lines": lines,
                 "figures": self.figures,
+                **({"notes": self.notes} if self.notes else {}),
             }
         )
 
@@ -141,4 +144,5 @@ class PageReading:
             model=data["model"],
             language=data["language"],
             figures=data.get("figures", {}),
+            notes=data.get("notes", []),
         )

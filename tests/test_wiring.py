@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.job import BOOK_PROVIDERS
+from activities.choosing import BOOK_PROVIDERS
 from activities.operation import FLAG_SCOPES
 from activities.registry import OPERATIONS
 from activities.services import Services
@@ -48,7 +48,8 @@ async def test_work_is_served_on_the_queue_of_each_provider_that_may_do_it(serve
 
 async def test_saves_and_the_jobs_own_activities_are_served_on_the_stores_queue(served: dict[str, set[str]]) -> None:
     wanted = {operation.save_activity for operation in OPERATIONS.values()}
-    own = {"resolve_job", "load_state", "renew_lease", "release_lease", "record_corrections"}
+    own = {"resolve_job", "load_state", "renew_lease", "release_lease", "record_corrections", "reserve_budget"}
+    own |= {"reserve_budget", "set_budget", "find_sellers", "rank_pages"}
     own |= {"begin_deletion", "delete_documents", "delete_artifacts", "finish_deletion"}
     assert wanted | own == served[STORE_QUEUE]
 
@@ -78,7 +79,7 @@ def test_a_job_may_say_that_it_takes_a_flag_from_the_database() -> None:
 def test_workflow_names_are_those_that_people_type() -> None:
     assert list(JOBS) == [
         *("ProcessPages", "RerunToc", "AddOcrSource", "RunOperations", "EditLeaves", "Correct", "BuildStructure"),
-        "DeleteBook",
+        *("Improve", "DeleteBook"),
     ]
     assert {workflow.__name__ for workflow in WORKFLOWS} == {
         "ProcessPages",
@@ -88,8 +89,11 @@ def test_workflow_names_are_those_that_people_type() -> None:
         "EditLeaves",
         "Correct",
         "BuildStructure",
+        "Improve",
         "DeleteBook",
         "PageRange",
+        "ContentsAgent",
+        "SetBudget",
     }
 
 

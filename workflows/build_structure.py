@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.toc_link.operation import TOC_LINK
     from schemas.errors import BadInput
     from workflows.inputs import BuildStructureInput
-    from workflows.job import Job
+    from workflows.job import INTERACTIVE, Job
 
 
 @workflow.defn
@@ -24,6 +24,7 @@ class BuildStructure(Job):
     operations = (TOC_LINK, STRUCTURE, PARAGRAPH)
     takes = ("blend", "label", "toc_extract")
     input_model = BuildStructureInput
+    priority = INTERACTIVE
 
     @workflow.run
     async def run(self, job: Any = None) -> JobResult:

@@ -14,11 +14,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.extract.operation import EXTRACT
     from activities.ocr.operation import OCR
     from activities.operation import Operation
+    from activities.prompts import PROMPT_FIELDS
     from providers.queues import STORE_QUEUE
     from workflows.dispatch import HEARTBEAT
     from workflows.failures import describe_failure
     from workflows.inputs import CorrectInput
-    from workflows.job import RESOLVE_RETRY, Job
+    from workflows.job import INTERACTIVE, RESOLVE_RETRY, Job
     from workflows.process_pages import ProcessPages
 
 READING = (EXTRACT, OCR)
@@ -27,17 +28,21 @@ READING = (EXTRACT, OCR)
 
 @workflow.defn
 class Correct(Job):
-    """Records the corrections, then does all that `ProcessPages` does with what was read."""
+    """Records the corrections, then does all that `ProcessPages` does with what was read; nothing where only prompts are
+    given, for they make nothing stale."""
 
     operations = tuple(operation for operation in ProcessPages.operations if operation not in READING)
     takes = tuple(operation.completes for operation in READING)
     input_model = CorrectInput
+    priority = INTERACTIVE
 
     @workflow.run
     async def run(self, job: Any = None) -> JobResult:
         return await self.execute(job)
 
     def compose(self, job: CorrectInput) -> tuple[Operation, ...]:
+        if all(said.field in PROMPT_FIELDS for said in job.corrections):
+            return ()
         if not self._images(job):
             return self.operations
         self.takes = ()

@@ -7,7 +7,7 @@ Temporal), `Driver` the half that awaits.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -44,6 +44,15 @@ class Planner:
         self.operations = {operation.name: operation for operation in operations}
         self.queue: deque[WorkUnit] = deque()
         self.replans: dict[tuple[str, int], int] = {}
+        self.sent: Counter[str] = Counter()
+        """provider -> units under way."""
+        self.failing: dict[str, int] = {}
+        """provider -> items that it failed at one after the other."""
+        self.given_up: set[str] = set()
+        """Providers whose fallback does the rest."""
+        self.notes: list[str] = []
+        self.stopped = ""
+        """Why nothing more should be started: a provider fails at everything."""
         state.own = state.own or tuple(self.operations)
 
     def collect(self) -> None:
@@ -53,11 +62,24 @@ class Planner:
             self._add(operation.create_work_units(self.state))
 
     def next_unit(self) -> WorkUnit | None:
-        return self.queue.popleft() if self.queue else None
+        """The oldest unit that may go. Of a remote provider only as many are sent as it serves at once: what waits in its
+        queue can no longer be held back when it refuses."""
+        for at, unit in enumerate(self.queue):
+            policy = self.state.config.providers.get(unit.provider)
+            if policy is not None and policy.remote and self.sent[unit.provider] >= policy.in_flight:
+                continue
+            del self.queue[at]
+            fallback = self._fallback(unit) if unit.provider in self.given_up else ""
+            if fallback:
+                unit = unit.model_copy(update={"provider": fallback, "agent": False})
+            self.sent[unit.provider] += 1
+            return unit
+        return None
 
     def apply(self, carried: Carried) -> None:
         """Take over the result of a unit."""
         unit = carried.unit
+        self.sent[unit.provider] -= 1
         operation = self.operations[unit.operation]
         planned = self.state.of(unit.operation).planned
         planned.difference_update(unit.items)
@@ -82,13 +104,47 @@ class Planner:
                     failed[item] = outcome.failure or Failure(code="Unknown", message="no reason was given")
                 else:
                     again.append(item)
+        instead = self._instead(unit, done, failed)
         if done or failed:
             self._add(operation.handle_result(self.state, UnitResult(unit=unit, done=done, failed=failed)))
+        for each in instead:
+            self._mark(each)
+            self.queue.appendleft(each)
         if again:
             # Before the rest: a page that must be repeated is the oldest work there is.
             for item in reversed(again):
                 self._mark(unit.alone(item))
                 self.queue.appendleft(unit.alone(item))
+
+    def _instead(self, unit: WorkUnit, done: dict[int, Outcome], failed: dict[int, Failure]) -> list[WorkUnit]:
+        """What the provider's fallback shall do; those items have not failed yet. A remote provider that fails at one item
+        after the other is given up, or stops the job: it must not burn through the book."""
+        policy = self.state.config.providers.get(unit.provider)
+        if policy is None or not policy.remote:
+            return []
+        self.failing[unit.provider] = len(failed) + (0 if done else self.failing.get(unit.provider, 0))
+        often = self.failing[unit.provider] >= policy.failing_in_a_row
+        instead: list[WorkUnit] = []
+        fallback = self._fallback(unit)
+        if fallback:
+            # A fallback is another provider's answer, so it is tried alone and anew.
+            instead = [unit.alone(item).model_copy(update={"provider": fallback, "agent": False}) for item in failed]
+            if often and unit.provider not in self.given_up:
+                self.given_up.add(unit.provider)
+                self.notes.append(
+                    f"{unit.provider} failed {policy.failing_in_a_row} times in a row; {fallback} goes on."
+                )
+            failed.clear()
+        elif often and not self.stopped:
+            last = next(iter(failed.values()))
+            self.stopped = (
+                f"ProviderFailing: {unit.provider} failed {self.failing[unit.provider]} times in a row, at last with "
+                f"{last.code}: {last.message}"
+            )
+        return instead
+
+    def _fallback(self, unit: WorkUnit) -> str:
+        return self.state.config.fallbacks.get(f"{unit.operation} {unit.provider}", "")
 
     def settled(self) -> bool:
         return all(operation.is_complete(self.state) for operation in self.operations.values())
@@ -197,12 +253,14 @@ class Driver:
             tasks = [task for task in tasks if not task.done()]
             for task in finished:
                 carried = task.result()
+                if carried.save is not None:
+                    self.cost_usd += carried.save.cost_usd
                 if carried.stop:
                     self.stop(carried.stop)
                     continue
-                if carried.save is not None:
-                    self.cost_usd += carried.save.cost_usd
                 self.planner.apply(carried)
+            if self.planner.stopped:
+                self.stop(self.planner.stopped)
             if finished:
                 self.changed()
 

@@ -9,7 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.contracts import JobResult
     from workflows.inputs import EditLeavesInput
-    from workflows.job import Job
+    from workflows.job import INTERACTIVE, Job
     from workflows.process_pages import ProcessPages
 
 
@@ -20,6 +20,7 @@ class EditLeaves(Job):
 
     operations = ProcessPages.operations
     input_model = EditLeavesInput
+    priority = INTERACTIVE
 
     @workflow.run
     async def run(self, job: Any = None) -> JobResult:

@@ -26,8 +26,40 @@ class JobInput(BaseModel):
         """Which of the job's operations are to be done anew."""
         return ()
 
+    def rank(self, priority: int) -> int:
+        """The priority of the job's activities, which is `priority` by default."""
+        return priority
 
-class RenewingInput(JobInput):
+
+class SpendingInput(JobInput):
+    """Of a job that may ask language models, or pay for pages."""
+
+    llm: str | dict[str, str] | None = Field(
+        None,
+        description="Language model as 'provider/MODEL', for all operations that can use one, or per operation "
+        "{'blend': 'openrouter/MODEL'}; '' = none, by rules. By default what was chosen for the book, else what is "
+        "configured.",
+    )
+    budget_usd: float | None = Field(
+        None, gt=0, description="The job pauses before it has spent more; by default what is configured."
+    )
+    allow_unpriced: bool | None = Field(
+        None, description="Call a paid provider although nobody knows its price; no budget can hold it then."
+    )
+    priority: int | None = Field(
+        None,
+        ge=1,
+        le=5,
+        description="Whose activities go first where they wait for the same provider: 1 before 5. By default 3 of a book "
+        "that is read, 2 of what somebody waits for (corrections, edits, re-runs).",
+    )
+
+    def rank(self, priority: int) -> int:
+        """The one that was chosen, else that of the job."""
+        return priority if self.priority is None else self.priority
+
+
+class RenewingInput(SpendingInput):
     """Of a job that can be told to do things anew."""
 
     fresh: bool = Field(False, description="Do everything anew once, although it is current.")
@@ -95,7 +127,7 @@ class ProcessPagesInput(RenewingInput):
         return self
 
 
-class EditLeavesInput(JobInput):
+class EditLeavesInput(SpendingInput):
     """Input of `EditLeaves`."""
 
     book_id: str = Field(description="Key of a book that was imported before.")
@@ -105,13 +137,13 @@ class EditLeavesInput(JobInput):
     )
 
 
-class RerunTocInput(JobInput):
+class RerunTocInput(SpendingInput):
     """Input of `RerunToc`."""
 
     book_id: str = Field(description="Key of a book that was read before.")
 
 
-class AddOcrSourceInput(JobInput):
+class AddOcrSourceInput(SpendingInput):
     """Input of `AddOcrSource`."""
 
     book_id: str = Field(description="Key of a book that was read before.")
@@ -119,6 +151,25 @@ class AddOcrSourceInput(JobInput):
     pages: str | None = Field(None, description="Physical pages, as '1-20,35'; all by default.")
     language: str | None = Field(None, description="Tesseract's names, joined by +: 'deu+eng'.")
     blend: bool = Field(True, description="Blend the new readings in, and what follows from it; or only read.")
+
+
+class ImproveInput(SpendingInput):
+    """Input of `Improve`."""
+
+    book_id: str = Field(description="Key of a book that was read before.")
+    providers: list[str] = Field(
+        [],
+        description="Providers that may be paid for readings; several are compared on the same pages first. By default those "
+        "that are set up, at most three, the cheapest ones.",
+    )
+    pages: str | None = Field(None, description="Physical pages among which to choose, as '1-20,35'; all by default.")
+    most_pages: int | None = Field(None, gt=0, description="Buy at most so many pages.")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.providers)) < len(self.providers):
+            raise ValueError("name each provider once")
+        return self
 
 
 class RunOperationsInput(RenewingInput):
@@ -135,7 +186,7 @@ class BuildStructureInput(RenewingInput):
     book_id: str = Field(description="Key of a book that was read before.")
 
 
-class CorrectInput(JobInput):
+class CorrectInput(SpendingInput):
     """Input of `Correct`."""
 
     book_id: str = Field(description="Key of a book that was read before.")

@@ -6,6 +6,7 @@ A job is a subclass that names its operations and its input; see `process_pages.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -40,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import describe_failure
     from workflows.inputs import JobInput, validate_input
     from workflows.page_range import LOAD_RETRY, PageRange, details_table
+    from workflows.purse import Purse
     from workflows.ranges import cut
 
 BOOK = SearchAttributeKey.for_keyword("ShelfBook")
@@ -63,6 +65,10 @@ RESOLVE_RETRY = RetryPolicy(
 )
 
 
+BULK, INTERACTIVE = 3, 2
+"""Priorities of activities: of a book among many, of what somebody waits for. What concerns a whole book goes one before."""
+
+
 class CompositionError(Exception):
     """A job requires a flag that none of its operations sets, and does not say that it takes it from the database."""
 
@@ -76,6 +82,8 @@ class Job:
     """Flags that the job takes as the database has them."""
     anew: ClassVar[bool] = False
     """Whether its operations are done again although they are current."""
+    priority: ClassVar[int] = BULK
+    """Of its activities, 1 (first) to 5, where its input says nothing else."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -97,7 +105,8 @@ class Job:
         self.cancelling = False
         self.open: dict[str, ChildWorkflowHandle[Any, RangeResult]] = {}
         self.open_pages: dict[str, tuple[int, ...]] = {}
-        self.range_cost_usd = 0.0
+        self.settled_cost_usd = 0.0
+        self.notes: list[str] = []
         self.stop_reason = ""
 
     # What people send ---------------------------------------------------------------------------------------------
@@ -140,6 +149,7 @@ class Job:
             open_ranges=tuple(self.open),
             failed=tuple(failed[: self.config.failing_pages]),
             cost_usd=self._cost(),
+            notes=tuple(self.notes),
         )
 
     # The job ------------------------------------------------------------------------------------------------------
@@ -208,6 +218,8 @@ class Job:
                 job=type(self).__name__,
                 input=job.model_dump(exclude_none=True),
                 anew=self._anew(job),
+                operations=tuple(operation.name for operation in self.operations),
+                priority=job.rank(self.priority),
                 workflow_id=info.workflow_id,
                 first_run_id=info.first_execution_run_id,
                 run_id=info.run_id,
@@ -292,14 +304,19 @@ class Job:
             for chunk in cut(state.pages, config)
             if any(not state.complete(op.name, page) for op in page_operations for page in chunk)
         ]
+        purse = Purse(config, f"{workflow.info().workflow_id}:e{config.epoch}")
+        if self.driver is not None:
+            # What the stage before a pause has cost.
+            self.settled_cost_usd += self.driver.cost_usd
         self.driver = driver = Driver(
             state=state,
             operations=list(book_operations.values()),
-            carry=Dispatcher(state, dict(book_operations)).carry,
+            carry=Dispatcher(state, dict(book_operations), purse).carry,
             wait=first_of,
             window=config.window,
             changed=lambda: self._show("running"),
         )
+        purse.stopping = lambda: driver.stopped
         if self.stop_reason:
             driver.stop(self.stop_reason)
         gate = asyncio.Semaphore(config.open_ranges)
@@ -313,6 +330,8 @@ class Job:
         except PlanStalled as error:
             stalled = error
         results = await asyncio.gather(*children, return_exceptions=True)
+        await purse.close()
+        self._note([*driver.planner.notes, purse.note])
         if stalled is not None:
             raise as_application_error(stalled)
         for result in results:
@@ -375,7 +394,8 @@ class Job:
         for name, spec in result.blocked.items():
             for page in parse_pages(spec):
                 state.of(name).blocked[page] = Failure(code="Blocked", message="what it needs is not complete")
-        self.range_cost_usd += result.cost_usd
+        self.settled_cost_usd += result.cost_usd
+        self._note(result.notes)
         if result.stopped and not self.stop_reason:
             self.stop_reason = result.stopped
             if self.driver is not None:
@@ -458,6 +478,7 @@ class Job:
             failed=tuple(failed[: config.failing_pages]),
             failed_count=len(failed),
             cost_usd=self._cost(),
+            notes=tuple(self.notes),
         )
 
     def _failed(self) -> list[FailedItem]:
@@ -478,7 +499,10 @@ class Job:
         return all(state.complete(op.name, page) for op in self.operations if op.scope is Scope.PAGE)
 
     def _cost(self) -> float:
-        return self.range_cost_usd + (self.driver.cost_usd if self.driver is not None else 0.0)
+        return self.settled_cost_usd + (self.driver.cost_usd if self.driver is not None else 0.0)
+
+    def _note(self, notes: Sequence[str]) -> None:
+        self.notes += [note for note in notes if note and note not in self.notes]
 
     def _show(self, phase: str) -> None:
         if phase == "running" and (self.cancelling or self.paused):

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from schemas.pagespec import format_pages, parse_pages
     from workflows.dispatch import HEARTBEAT, Dispatcher, as_application_error, first_of
     from workflows.driver import Driver, PlanStalled
+    from workflows.purse import Purse
 
 LOAD_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -39,14 +40,16 @@ class PageRange:
         config = job.config
         self.operations = {operation.name: operation for operation in map(by_key, job.operations)}
         self.state = JobState(config=config, pages=tuple(parse_pages(job.pages)), own=tuple(self.operations))
+        self.purse = Purse(config, workflow.info().workflow_id)
         self.driver = Driver(
             state=self.state,
             operations=list(self.operations.values()),
-            carry=Dispatcher(self.state, self.operations).carry,
+            carry=Dispatcher(self.state, self.operations, self.purse).carry,
             wait=first_of,
             window=config.window,
             changed=self._show,
         )
+        self.purse.stopping = lambda: self.driver.stopped
 
     @workflow.run
     async def run(self, job: RangeInput) -> RangeResult:
@@ -66,6 +69,8 @@ class PageRange:
             await self.driver.run()
         except PlanStalled as error:
             raise as_application_error(error) from None
+        finally:
+            await self.purse.close()
         return self._result()
 
     @workflow.signal
@@ -85,7 +90,11 @@ class PageRange:
             operations=self.state.progress({name: op.items(self.state) for name, op in self.operations.items()}),
             failed=self._failed(),
             cost_usd=self.driver.cost_usd,
+            notes=self._notes(),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        return tuple(filter(None, [*self.driver.planner.notes, self.purse.note]))
 
     def _failed(self) -> tuple[FailedItem, ...]:
         return tuple(self.state.failures(self.operations))
@@ -101,6 +110,7 @@ class PageRange:
             },
             stopped="" if self.driver.planner.settled() else self.driver.stopped,
             cost_usd=self.driver.cost_usd,
+            notes=self._notes(),
         )
 
     def _show(self) -> None:
@@ -119,6 +129,7 @@ def details_table(progress: Progress) -> str:
         f"| {name} | {count.complete} | {count.failed} | {count.blocked} | {count.in_flight} | {count.total} |"
         for name, count in progress.operations.items()
     ]
+    lines += [f"\n{note}" for note in progress.notes]
     if progress.failed:
         lines += ["", "| page | operation | reason |", "|---|---|---|"]
         lines += [

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.toc_extract.operation import TOC_EXTRACT
     from activities.toc_find.operation import TOC_FIND
     from workflows.inputs import RerunTocInput
-    from workflows.job import Job
+    from workflows.job import INTERACTIVE, Job
 
 
 @workflow.defn
@@ -22,6 +22,7 @@ class RerunToc(Job):
     takes = ("blend", "label")
     anew = True
     input_model = RerunTocInput
+    priority = INTERACTIVE
 
     @workflow.run
     async def run(self, job: Any = None) -> JobResult:

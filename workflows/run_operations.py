@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from schemas.errors import BadInput
     from schemas.pagespec import format_pages
     from workflows.inputs import RunOperationsInput
-    from workflows.job import Job
+    from workflows.job import INTERACTIVE, Job
 
 
 @workflow.defn
@@ -23,6 +23,7 @@ class RunOperations(Job):
 
     operations: tuple[Operation, ...] = ()
     input_model = RunOperationsInput
+    priority = INTERACTIVE
 
     @workflow.run
     async def run(self, job: Any = None) -> JobResult:

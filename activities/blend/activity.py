@@ -8,16 +8,20 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.asking import Asked, is_asked, model_item, prompt_of
 from activities.blend.operation import BLEND, blend_inputs
+from activities.blend.schema import Proofread, proofread
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
 from activities.corrections import TEXT, Corrections, read_corrections, text_of
 from activities.operation import stored_generation
+from activities.prompts import Prompt
 from activities.save import Loaded, save, update_pages
 from activities.services import Services
 from activities.work import Item, Produced, request_of, work
+from providers.image_steps import ImageSteps
 from providers.lexicon import MODEL as LEXICON
 from providers.lexicon import Lexicon, book_words
-from providers.vote import CORRECTION, REVISION, agreement, blend, corrected
+from providers.vote import CORRECTION, REVISION, agreement, blend, corrected, expected_cer
 from schemas.documents import Correction, Document, OcrResult, Page
 from schemas.errors import ArtifactMissing
 from schemas.pagespec import parse_pages
@@ -42,9 +46,13 @@ class BlendActivities:
             corrections = await read_corrections(self.services.store, job.book_id)
             several = any(len(document.ocr_results or ()) > 1 for document in documents.values())
             words = await self._book_words(job) if several else frozenset()
-            return [
+            items = [
                 self._item(job, page, document, results, corrections, words) for page, document in documents.items()
             ]
+            if not is_asked(self.services, job):
+                return items
+            prompt = await prompt_of(self.services.artifacts, corrections, job.book_id, BLEND.name)
+            return [self._asked(job, item, documents[item.item], corrections, prompt, results, words) for item in items]
 
         return await work(self.services, job, items)
 
@@ -87,6 +95,53 @@ class BlendActivities:
             earlier=str(document.flag(BLEND.name, "artifact") or ""),
         )
 
+    def _asked(
+        self,
+        job: UnitInput,
+        item: Item,
+        document: Page,
+        corrections: Corrections,
+        prompt: Prompt,
+        results: Mapping[str, OcrResult],
+        words: frozenset[str],
+    ) -> Item:
+        """The same by a model, over what the vote makes of the readings. What a person gave, or nobody read, is not asked."""
+        said = corrections.of(document.key, TEXT)
+        if said is not None or ImageSteps.from_json(document.image_steps).blank:
+            return item
+        artifacts = [str(results[key].artifact) for key in document.ocr_results or () if key in results]
+
+        async def answer(asked: Asked) -> bytes:
+            base = PageReading.from_json((await item.call()).body)
+            readings = [PageReading.from_json(await asyncio.to_thread(self._body, name)) for name in artifacts]
+            image = await asked.picture(item.item, document)
+            if not base.lines and not image:
+                return base.to_json()
+            proof = await asked.answer(Proofread, _question(base, readings), image)
+            made = proofread(base, proof, asked.name, seen=bool(image))
+            made.model = f"{base.model} + {asked.name}"
+            made.figures["expected_cer"] = expected_cer(made, _lexicon(readings, words))
+            return made.to_json()
+
+        async def rules(why: str) -> bytes:
+            base = PageReading.from_json((await item.call()).body)
+            base.notes.append(why)
+            return base.to_json()
+
+        return model_item(
+            self.services,
+            job,
+            prompt,
+            item=item.item,
+            reads=[*item.request.inputs, document.image_hash or ""],
+            inputs=item.inputs,
+            generation=item.request.generation,
+            answer=answer,
+            rules=rules,
+            earlier=item.earlier,
+            parameters={"vote": REVISION, **item.request.parameters},
+        )
+
     async def _corrected(
         self, key: str, said: Correction, readings: Sequence[PageReading], words: frozenset[str]
     ) -> PageReading:
@@ -115,13 +170,16 @@ class BlendActivities:
         return await asyncio.to_thread(book_words, [result.text or "" for result in results.values()])
 
     def _reading(self, artifact: str) -> PageReading:
+        return PageReading.from_json(self._body(artifact))
+
+    def _body(self, artifact: str) -> bytes:
         body = self.services.artifacts.get(artifact)
         if body is None:
             raise ArtifactMissing(
                 f"The reading {artifact[:12]} is not in the artifact store.",
                 "Read the page again with `shelf process --fresh`.",
             )
-        return PageReading.from_json(body)
+        return body
 
     @activity.defn(name=BLEND.save_activity)
     async def save_blended_text(self, job: SaveInput) -> SaveResult:
@@ -144,8 +202,22 @@ class BlendActivities:
         return await save(self.services, job, write, Page)
 
 
+def _question(base: PageReading, readings: Sequence[PageReading]) -> str:
+    """The page as the model gets it: numbered lines, then what each engine read."""
+    numbered = "\n".join(f"{number}: {line.text}" for number, line in enumerate(base.lines, 1))
+    parts = [f"The text, by lines:\n{numbered or '(nothing was read)'}"]
+    if len(readings) > 1:
+        parts += [f"What {reading.provider} read:\n{reading.text or '(nothing)'}" for reading in readings]
+    return "\n\n".join(parts)
+
+
 def _blended(readings: Sequence[PageReading], words: frozenset[str]) -> PageReading:
-    return blend(readings, Lexicon(readings[0].language if readings else "", words))
+    return blend(readings, _lexicon(readings, words))
+
+
+def _lexicon(readings: Sequence[PageReading], words: frozenset[str]) -> Lexicon:
+    # A page that was read once passes as it is: the book's words are not asked.
+    return Lexicon(readings[0].language if readings else "", words if len(readings) > 1 else frozenset())
 
 
 def _digest(words: frozenset[str]) -> tuple[str, ...]:

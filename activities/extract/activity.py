@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,11 @@ class ExtractActivities:
             manifest = await self.services.manifest(job.manifest)
             documents = await self.services.pages(job.book_id, job.unit)
             corrections = await read_corrections(self.services.store, job.book_id)
-            return [self._item(job, manifest, page, documents.get(page), corrections) for page in job.unit.pages]
+            # In threads: the file of a page may have to be fetched first.
+            return [
+                await asyncio.to_thread(self._item, job, manifest, page, documents.get(page), corrections)
+                for page in job.unit.pages
+            ]
 
         return await work(self.services, job, items)
 

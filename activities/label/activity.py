@@ -10,9 +10,8 @@ from temporalio import activity
 
 from activities.book import BookRecords, book_item, each_page, update_book
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
-from activities.corrections import LABEL_FIELDS, Corrections, read_corrections
+from activities.corrections import LABEL_FIELDS, Corrections, read_corrections, types_said
 from activities.label.operation import LABEL, label_inputs, said_of_labels
-from activities.operation import stored_generation
 from activities.save import RESULT, Loaded, save
 from activities.services import Services
 from activities.work import Item, work
@@ -33,9 +32,12 @@ def said_of(corrections: Corrections, key: str) -> dict[str, str | None]:
 
 
 def _labels_and_report(
-    proposals: Sequence[Proposal | None], pdf_labels: Sequence[str] | None, pinned: Mapping[int, str | None]
+    proposals: Sequence[Proposal | None],
+    pdf_labels: Sequence[str] | None,
+    pinned: Mapping[int, str | None],
+    types: Mapping[int, str],
 ) -> tuple[list[PageLabel], list[LeafNote]]:
-    labels = sequence(proposals, pdf_labels, pinned)
+    labels = sequence(proposals, pdf_labels, pinned, types)
     return labels, leaf_report(labels, proposals)
 
 
@@ -53,7 +55,7 @@ class LabelActivities:
         async def items() -> Sequence[Item]:
             records = await BookRecords.read(self.services, job.book_id)
             corrections = await read_corrections(self.services.store, job.book_id)
-            generation = stored_generation(records.book, LABEL.name, job.generation)
+            generation = records.generation(job)
 
             async def call() -> bytes:
                 proposals = await records.proposals()
@@ -65,8 +67,13 @@ class LabelActivities:
                     for page, key in keys.items()
                     if corrections.has(key, "label")
                 }
+                types = types_said(corrections, records.pages, records.pages)
                 labels, report = await asyncio.to_thread(
-                    _labels_and_report, [proposals.get(page) for page in pages], facts.page_labels or None, pinned
+                    _labels_and_report,
+                    [proposals.get(page) for page in pages],
+                    facts.page_labels or None,
+                    pinned,
+                    {page - 1: kind for page, kind in types.items()},
                 )
                 said = {page: said_of(corrections, key) for page, key in keys.items()}
                 rows = [
@@ -87,7 +94,7 @@ class LabelActivities:
                 generation,
                 call,
                 {"pages": job.page_count},
-                earlier=str((records.book.flag(LABEL.name, "artifact") if records.book else None) or ""),
+                earlier=records.artifact(LABEL.name),
             )
 
         return await work(self.services, job, items)

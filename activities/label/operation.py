@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from activities.contracts import BOOK_ITEM
 from activities.corrections import LABEL_FIELDS, Corrections, with_corrections
-from activities.operation import BookOperation, Records, current, generation
+from activities.operation import BookOperation, Records
 from activities.state import JobState
 from schemas.documents import Book, Document, Page
 from schemas.store import digest
@@ -43,12 +42,8 @@ class Label(BookOperation):
     save_activity = "save_labels"
     title = "page numbers, headers and page types"
 
-    def load(self, state: JobState, records: Records) -> None:
-        inputs = label_inputs(
-            records.pages, self.choice(state), generation(records.book, self.name, state), records.corrections
-        )
-        if current(records.book, self.name, inputs):
-            state.of(self.name).complete.add(BOOK_ITEM)
+    def inputs(self, state: JobState, records: Records, generation: int) -> str:
+        return label_inputs(records.pages, self.choice(state), generation, records.corrections)
 
 
 LABEL = Label()

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
+from activities.asking import Asked, is_asked, model_item, prompt_of
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
+from activities.corrections import read_corrections
 from activities.label_read.operation import LABEL_READ, label_read_inputs
+from activities.label_read.schema import PageLabels, problems, question, weighed
 from activities.operation import stored_generation
+from activities.prompts import Prompt
 from activities.save import Loaded, save, update_pages
 from activities.services import Services
 from activities.work import Item, Produced, request_of, work
+from providers.image_steps import ImageSteps
 from providers.rules import REVISION
 from providers.rules.labels import propose
 from schemas.documents import Document, Page
@@ -33,7 +38,12 @@ class LabelReadActivities:
 
         async def items() -> Sequence[Item]:
             documents = await self.services.pages(job.book_id, job.unit)
-            return [self._item(job, page, document) for page, document in documents.items()]
+            items = [self._item(job, page, document) for page, document in documents.items()]
+            if not is_asked(self.services, job):
+                return items
+            corrections = await read_corrections(self.services.store, job.book_id)
+            prompt = await prompt_of(self.services.artifacts, corrections, job.book_id, LABEL_READ.name)
+            return [self._asked(job, item, documents[item.item], prompt) for item in items]
 
         return await work(self.services, job, items)
 
@@ -42,13 +52,8 @@ class LabelReadActivities:
         blended = str(document.flag("blend", "artifact") or "")
 
         async def call() -> Produced:
-            body = await asyncio.to_thread(self.services.artifacts.get, blended)
-            if body is None:
-                raise ArtifactMissing(
-                    f"The blended text of page {page} of {job.book_id} is not in the artifact store.",
-                    f"Blend it again: `shelf process {job.book_id} --pages {page} --from blend`.",
-                )
-            return Produced(propose(PageReading.from_json(body)).model_dump_json().encode(), model=f"rules/{REVISION}")
+            reading = await self._reading(job, page, document)
+            return Produced(propose(reading).model_dump_json().encode(), model=f"rules/{REVISION}")
 
         return Item(
             item=page,
@@ -57,6 +62,47 @@ class LabelReadActivities:
             call=call,
             earlier=str(document.flag(LABEL_READ.name, "artifact") or ""),
         )
+
+    def _asked(self, job: UnitInput, item: Item, document: Page, prompt: Prompt) -> Item:
+        """The same by a model, which is not asked for an empty page."""
+        if ImageSteps.from_json(document.image_steps).blank:
+            return item
+
+        async def answer(asked: Asked) -> bytes:
+            reading = await self._reading(job, item.item, document)
+            proposal = propose(reading)
+            image = await asked.picture(item.item, document)
+            if not reading.lines and not image:
+                return proposal.model_dump_json().encode()
+            labels = await asked.answer(PageLabels, question(reading), image, check=problems, max_tokens=500)
+            return weighed(proposal, labels, reading, seen=bool(image)).model_dump_json().encode()
+
+        async def rules(why: str) -> bytes:
+            activity.logger.info("page %s of %s: %s", item.item, job.book_id, why)
+            return (await item.call()).body
+
+        return model_item(
+            self.services,
+            job,
+            prompt,
+            item=item.item,
+            reads=[*item.request.inputs, document.image_hash or ""],
+            inputs=item.inputs,
+            generation=item.request.generation,
+            answer=answer,
+            rules=rules,
+            earlier=item.earlier,
+            parameters={"rules": REVISION},
+        )
+
+    async def _reading(self, job: UnitInput, page: int, document: Page) -> PageReading:
+        body = await asyncio.to_thread(self.services.artifacts.get, str(document.flag("blend", "artifact") or ""))
+        if body is None:
+            raise ArtifactMissing(
+                f"The blended text of page {page} of {job.book_id} is not in the artifact store.",
+                f"Blend it again: `shelf process {job.book_id} --pages {page} --from blend`.",
+            )
+        return PageReading.from_json(body)
 
     @activity.defn(name=LABEL_READ.save_activity)
     async def save_label_proposals(self, job: SaveInput) -> SaveResult:

@@ -9,17 +9,21 @@ from typing import Any
 import pydantic_core
 from temporalio import activity
 
+from activities.asking import Asked, is_asked, model_item, prompt_of
 from activities.book import BookRecords, book_item, each_page, scope_of, update_book
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
 from activities.corrections import BOOK_FIELDS, Corrections, read_corrections, types_said
 from activities.metadata.operation import METADATA, each_type, metadata_inputs
-from activities.operation import stored_generation
+from activities.metadata.schema import Catalogued, problems, verified
 from activities.save import Loaded, save
 from activities.services import Services
 from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules.metadata import extract
+from providers.rules import REVISION
+from providers.rules.labels import propose, sequence
+from providers.rules.metadata import Metadata, extract
 from schemas.documents import Book, Document
+from schemas.reading import PageReading
 from schemas.store import Written
 
 
@@ -39,6 +43,27 @@ def corrected(found: dict[str, Any], corrections: Corrections, book_id: str) -> 
     return {**found, "evidence": evidence}
 
 
+MODEL_FIELDS = ("lccn", "description", "subjects", "contributors")
+
+SEEN_PAGES = 3
+"""Title page and copyright page tell most; a picture costs as much as many pages of text."""
+
+
+def _looked_at(readings: Sequence[tuple[int, PageReading]]) -> dict[int, str]:
+    """Pages whose picture a model is shown: those that look like title page and copyright page, else the first."""
+    kinds = sequence([propose(reading) for _, reading in readings])
+    likely = {
+        page: label.page_type
+        for (page, _), label in zip(readings, kinds, strict=True)
+        if label.page_type in ("title_page", "copyright")
+    }
+    return dict(list((likely or {page: "first" for page, _ in readings}).items())[:SEEN_PAGES])
+
+
+def _question(readings: Sequence[tuple[int, PageReading]]) -> str:
+    return "\n\n".join(f"--- page {page} ---\n{reading.text}" for page, reading in readings if reading.text)
+
+
 class MetadataActivities:
     """Extracts from the first pages, saves to the book."""
 
@@ -54,28 +79,59 @@ class MetadataActivities:
             records = await BookRecords.read(self.services, job.book_id)
             corrections = await read_corrections(self.services.store, job.book_id)
             said = corrections.digest_of(job.book_id, BOOK_FIELDS)
-            generation = stored_generation(records.book, METADATA.name, job.generation)
+            generation = records.generation(job)
             wanted = scope_of(job)
             types = types_said(corrections, records.pages, wanted)
 
-            async def call() -> bytes:
+            inputs = metadata_inputs(records.pages, wanted, job.choice, generation, said, types)
+            reads = [
+                job.manifest,
+                *each_page(records.artifacts("blend", wanted)),
+                *filter(None, [said]),
+                *each_type(types),
+            ]
+
+            async def found() -> tuple[list[tuple[int, PageReading]], Metadata]:
                 readings = await records.readings(wanted)
                 facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
-                found = await asyncio.to_thread(extract, readings, facts.info, types)
-                return pydantic_core.to_json(corrected(found.model_dump(mode="json"), corrections, job.book_id))
+                return readings, await asyncio.to_thread(extract, readings, facts.info, types)
 
-            return book_item(
-                job,
-                metadata_inputs(records.pages, wanted, job.choice, generation, said, types),
-                [
-                    job.manifest,
-                    *each_page(records.artifacts("blend", wanted)),
-                    *filter(None, [said]),
-                    *each_type(types),
-                ],
-                generation,
-                call,
-            )
+            def body(metadata: Metadata) -> bytes:
+                return pydantic_core.to_json(corrected(metadata.model_dump(mode="json"), corrections, job.book_id))
+
+            async def call() -> bytes:
+                return body((await found())[1])
+
+            if not is_asked(self.services, job):
+                return book_item(job, inputs, reads, generation, call)
+
+            async def answer(asked: Asked) -> bytes:
+                readings, by_rules = await found()
+                look = list(_looked_at(readings))
+                images = [image for page in look for image in await asked.picture(page, records.pages.get(page))]
+                said_of_it = await asked.answer(
+                    Catalogued, _question(readings), tuple(images), check=problems, max_tokens=2048
+                )
+                return body(verified(said_of_it, by_rules, readings, asked.name))
+
+            async def rules(why: str) -> bytes:
+                activity.logger.info("metadata of %s: %s", job.book_id, why)
+                return await call()
+
+            prompt = await prompt_of(self.services.artifacts, corrections, job.book_id, METADATA.name)
+            return [
+                model_item(
+                    self.services,
+                    job,
+                    prompt,
+                    reads=reads,
+                    inputs=inputs,
+                    generation=generation,
+                    answer=answer,
+                    rules=rules,
+                    parameters={"rules": REVISION},
+                )
+            ]
 
         return await work(self.services, job, items)
 
@@ -86,6 +142,8 @@ class MetadataActivities:
         async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
             found = pydantic_core.from_json(items[0].body)
             fields = {name: found[name] for name in BOOK_FIELDS}
+            # Only a model gives these, and an older artifact has none of them.
+            fields |= {name: found.get(name) or None for name in MODEL_FIELDS}
             fields["metadata_evidence"] = pydantic_core.to_json(found["evidence"]).decode()
             return await update_book(self.services, job, items[0], Book, job.book_id, fields)
 

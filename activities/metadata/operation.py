@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from activities.contracts import BOOK_ITEM
 from activities.corrections import BOOK_FIELDS, types_said, with_corrections
-from activities.operation import BookOperation, Records, current, generation
+from activities.operation import BookOperation, Records
 from activities.state import JobState
 from schemas.documents import Book, Document
 from schemas.store import digest
@@ -56,19 +55,16 @@ class ExtractMetadata(BookOperation):
         which pages happened to be read first."""
         return self.first_pages(state, state.config.metadata_pages)
 
-    def load(self, state: JobState, records: Records) -> None:
-        self.note_said(state, records)
+    def inputs(self, state: JobState, records: Records, generation: int) -> str:
         wanted = self.reads(state)
-        inputs = metadata_inputs(
+        return metadata_inputs(
             records.pages,
             wanted,
             self.choice(state),
-            generation(records.book, self.name, state),
+            generation,
             records.corrections.digest_of(state.config.book_id, BOOK_FIELDS),
             types_said(records.corrections, records.pages, wanted),
         )
-        if current(records.book, self.name, inputs):
-            state.of(self.name).complete.add(BOOK_ITEM)
 
 
 METADATA = ExtractMetadata()

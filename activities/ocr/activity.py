@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,14 +15,16 @@ from activities.save import RESULT, Loaded, save, update_pages
 from activities.services import Services
 from activities.work import Item, Produced, request_of, work
 from providers.image_steps import ImageSteps
+from providers.ledger import Calls
 from providers.lexicon import Lexicon
 from providers.source import Manifest
 from providers.vote import expected_cer
+from schemas import telemetry
 from schemas.documents import Document, OcrResult, Page
 from schemas.errors import ArtifactMissing
 from schemas.keys import ocr_result_key
 from schemas.reading import PageReading
-from schemas.store import Written, op_id
+from schemas.store import Saved, Written, op_id
 
 STEPS = {"": RESULT, SECOND: 2, ADDED: 3}
 """Step of a save by why the page was read."""
@@ -45,14 +48,20 @@ class OcrActivities:
         async def items() -> Sequence[Item]:
             manifest = await self.services.manifest(job.manifest)
             documents = await self.services.pages(job.book_id, job.unit)
-            return [self._item(job, manifest, page, documents.get(page)) for page in job.unit.pages]
+            # In threads: the file of a page may have to be fetched first.
+            return [
+                await asyncio.to_thread(self._item, job, manifest, page, documents.get(page)) for page in job.unit.pages
+            ]
 
         return await work(self.services, job, items)
 
     def _item(self, job: UnitInput, manifest: Manifest, page: int, document: Page | None) -> Item:
         if document is None:
             raise ArtifactMissing(f"Page {page} of {job.book_id} has no document, although `extract` is complete.")
-        provider = self.services.providers[job.unit.provider]
+        local = self.services.providers.get(job.unit.provider)
+        remote = self.services.remote.get(job.unit.provider)
+        provider = local or remote
+        assert provider is not None, f"{job.unit.provider} reads no pages"
         leaf = self.services.leaf(manifest, job.book_id, page, document)
         generation = stored_generation(document, OCR.name, job.generation)
 
@@ -61,10 +70,16 @@ class OcrActivities:
         effect = steps.effect()
 
         async def call() -> Produced:
-            if steps.blank:
+            if local is None or steps.blank:
+                # Nobody is asked, and nobody paid, to read nothing.
                 return Produced(_nothing(document, provider.name, model, job.language).to_json(), model=model)
-            reading = await provider.read(leaf, job.language, job.page_timeout_seconds)
-            return Produced(reading.page.to_json(), model=reading.page.model, cost_usd=reading.cost_usd)
+            reading = await local.read(leaf, job.language, job.page_timeout_seconds)
+            return Produced(reading.page.to_json(), model=reading.page.model)
+
+        async def ask(calls: Calls) -> Produced:
+            assert remote is not None
+            reading = await remote.read(leaf, job.language, job.page_timeout_seconds, calls)
+            return Produced(reading.page.to_json(), model=reading.page.model)
 
         return Item(
             item=page,
@@ -81,6 +96,7 @@ class OcrActivities:
             ),
             inputs=ocr_inputs(document.image_hash, job.choice, generation, effect),
             call=call,
+            ask=None if local is not None or steps.blank else ask,
             figures=_figures,
         )
 
@@ -98,6 +114,9 @@ class OcrActivities:
             known = {key for key, result in results.items() if result.key in (pages[key].ocr_results or [])}
             new = [result for key, result in results.items() if key not in known]
             created = await self.services.store.create(OcrResult, new)
+            for result, done in zip(new, created, strict=True):
+                if done.outcome is Saved.SAVED:
+                    telemetry.confidence_saved(OCR.name, job.unit.provider, result.confidence)
             marks = {result.key: str(result.op_id) for result in new}
 
             def fields(item: Loaded) -> Mapping[str, Any]:

@@ -31,6 +31,10 @@ SECOND_DONE = "second_done"
 EXPECTED = "expected_cer"
 """Section: expected error rates of the pages in READ, as "3:0.0412 17:0.2"."""
 
+HAD = "had_second"
+"""Section: pages that had a second opinion when the job began. Read anew, so many may have one, whatever the share gives: one
+page alone gets none of a share, and would be read worse than before."""
+
 FRONT_SHARE = 0.9
 """Of the second opinions of a book, for the first of its ranges: a manual of 285 pages with ten pages of contents gets 12, and
 keeps one for the rest, whose running text the first engine reads well."""
@@ -106,10 +110,13 @@ class Ocr(PageOperation):
     def load(self, state: JobState, records: Records) -> None:
         own = state.of(self.name)
         choice = self.choice(state)
+        mark = f"/ocr/{state.config.second_opinion}/"
         for page in state.pages:
             document = records.pages.get(page)
             if not isinstance(document, Page):
                 continue
+            if any(mark in key for key in (document.ocr_results or ())[1:]):
+                own.add_pages(HAD, [page])
             if state.own and self.name not in state.own:
                 # A job that only takes readings takes those that there are, whoever was chosen to read.
                 if document.flag(self.name, "complete") and document.ocr_results:
@@ -175,7 +182,7 @@ class Ocr(PageOperation):
         read = own.pages(READ)
         if not read or any(not own.settled(page) and page not in read for page in state.pages):
             return []
-        allowed = _quota(state.pages, state.config)
+        allowed = max(_quota(state.pages, state.config), len(read & own.pages(HAD)))
         expected = _by_page(own.section.get(EXPECTED, ""))
         worst = sorted(read, key=lambda page: (-expected.get(page, 0.0), page))[:allowed]
         done = own.pages(SECOND_DONE)

@@ -11,7 +11,6 @@ from temporalio import activity
 
 from activities.book import BookRecords, book_item, update_book
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
-from activities.operation import stored_generation
 from activities.paragraph.operation import PARAGRAPH, paragraph_inputs
 from activities.save import Loaded, save
 from activities.services import Services
@@ -53,8 +52,8 @@ class ParagraphActivities:
 
         async def items() -> Sequence[Item]:
             records = await BookRecords.read(self.services, job.book_id)
-            generation = stored_generation(records.book, PARAGRAPH.name, job.generation)
-            structure = str((records.book.flag("structure", "artifact") if records.book else None) or "")
+            generation = records.generation(job)
+            structure = records.artifact("structure")
 
             async def call() -> bytes:
                 body = await asyncio.to_thread(self.services.artifacts.get, structure)
@@ -96,7 +95,7 @@ class ParagraphActivities:
             fingerprint = _figures_request(document, text).fingerprint
             body = await asyncio.to_thread(self.services.artifacts.get, fingerprint)
             if body is None:
-                leaf = self.services.leaf(manifest, job.book_id, sheet.page, document)
+                leaf = await asyncio.to_thread(self.services.leaf, manifest, job.book_id, sheet.page, document)
                 try:
                     boxes = await self.pdf.figures(leaf, text, FIGURES_SECONDS)
                 except ProviderError as error:

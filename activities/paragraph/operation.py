@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from activities.contracts import BOOK_ITEM
-from activities.operation import BookOperation, Records, current, generation
+from activities.operation import BookOperation, Records
 from activities.state import JobState
 from activities.toc_link.operation import lines_of
 from schemas.documents import Book, Document, Page, Paragraph
@@ -29,12 +28,8 @@ class Paragraphs(BookOperation):
     save_activity = "save_paragraphs"
     title = "paragraphs, notes and figures"
 
-    def load(self, state: JobState, records: Records) -> None:
-        inputs = paragraph_inputs(
-            records.pages, records.book, self.choice(state), generation(records.book, self.name, state)
-        )
-        if current(records.book, self.name, inputs):
-            state.of(self.name).complete.add(BOOK_ITEM)
+    def inputs(self, state: JobState, records: Records, generation: int) -> str:
+        return paragraph_inputs(records.pages, records.book, self.choice(state), generation)
 
 
 PARAGRAPH = Paragraphs()

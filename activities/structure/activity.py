@@ -11,7 +11,6 @@ from temporalio import activity
 
 from activities.book import BookRecords, book_item, update_book
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
-from activities.operation import stored_generation
 from activities.save import RESULT, Loaded, save
 from activities.services import Services
 from activities.sheets import MODEL, contents_pages, read_sheets, reads_of
@@ -46,7 +45,7 @@ class StructureActivities:
 
         async def items() -> Sequence[Item]:
             records = await BookRecords.read(self.services, job.book_id)
-            generation = stored_generation(records.book, STRUCTURE.name, job.generation)
+            generation = records.generation(job)
             toc = records.toc
 
             async def call() -> bytes:
@@ -71,11 +70,11 @@ class StructureActivities:
             return book_item(
                 job,
                 structure_inputs(records.pages, records.book, toc, job.choice, generation),
-                [str(toc.flag("toc_link", "artifact") if toc is not None else ""), *reads_of(records)],
+                [records.artifact("toc_link"), *reads_of(records)],
                 generation,
                 call,
                 {"pages": job.page_count},
-                earlier=str((records.book.flag(STRUCTURE.name, "artifact") if records.book else None) or ""),
+                earlier=records.artifact(STRUCTURE.name),
                 model=MODEL,
             )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from activities.contracts import BOOK_ITEM
-from activities.operation import BookOperation, Records, current, generation
+from activities.operation import BookOperation, Records
 from activities.state import JobState
 from activities.toc_link.operation import lines_of
 from schemas.documents import Book, Chapter, Document
@@ -37,13 +36,9 @@ class Structure(BookOperation):
     save_activity = "save_chapters"
     title = "chapters, front and back matter"
 
-    def load(self, state: JobState, records: Records) -> None:
+    def inputs(self, state: JobState, records: Records, generation: int) -> str:
         book = records.book if isinstance(records.book, Book) else None
-        inputs = structure_inputs(
-            records.pages, book, records.toc, self.choice(state), generation(book, self.name, state)
-        )
-        if current(book, self.name, inputs):
-            state.of(self.name).complete.add(BOOK_ITEM)
+        return structure_inputs(records.pages, book, records.toc, self.choice(state), generation)
 
 
 STRUCTURE = Structure()

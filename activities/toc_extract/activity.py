@@ -8,15 +8,19 @@ from collections.abc import Sequence
 import pydantic_core
 from temporalio import activity
 
+from activities.asking import Asked, is_asked, model_item, prompt_of
 from activities.book import BookRecords, book_item, each_page, update_book
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
-from activities.operation import stored_generation
+from activities.corrections import read_corrections
 from activities.save import RESULT, Loaded, save
 from activities.services import Services
 from activities.toc_extract.operation import TOC_EXTRACT, toc_extract_inputs
+from activities.toc_extract.schema import Entries, Pages, listed, problems, question
 from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules.contents import Entry, extract
+from providers.rules import REVISION
+from providers.rules.contents import ContentsFound, Entry, extract
+from providers.rules.entries import RawEntry
 from schemas.documents import Document, ToC, TocEntry
 from schemas.keys import toc_entry_key, toc_key
 from schemas.store import Written, digest, op_id
@@ -35,32 +39,71 @@ class TocExtractActivities:
 
         async def items() -> Sequence[Item]:
             records = await BookRecords.read(self.services, job.book_id)
-            generation = stored_generation(records.toc, TOC_EXTRACT.name, job.generation)
+            generation = records.generation(job)
 
-            async def call() -> bytes:
+            pages = list((records.toc.pages if records.toc else None) or ())
+            inputs = toc_extract_inputs(records.pages, records.book, records.toc, job.choice, generation)
+            reads = [
+                job.manifest,
+                records.artifact("toc_find"),
+                records.artifact("label"),
+                *each_page(records.artifacts("blend")),
+            ]
+
+            async def entries(contents: Pages, by_model: Sequence[tuple[RawEntry, int]] | None = None) -> bytes:
                 facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
-                contents = await records.readings(list((records.toc.pages if records.toc else None) or ()))
                 proposals = await records.proposals()
                 labels = {page: document.label for page, document in sorted(records.pages.items())}
-                entries: Sequence[Entry] = await asyncio.to_thread(
-                    extract, contents, facts.outline, labels, sorted(proposals.items())
+                found: Sequence[Entry] = await asyncio.to_thread(
+                    extract, contents, facts.outline, labels, sorted(proposals.items()), listed=by_model
                 )
-                return pydantic_core.to_json([entry.model_dump() for entry in entries])
+                return pydantic_core.to_json([entry.model_dump() for entry in found])
 
-            return book_item(
-                job,
-                toc_extract_inputs(records.pages, records.book, records.toc, job.choice, generation),
-                [
-                    job.manifest,
-                    str(records.toc.flag("toc_find", "artifact") if records.toc else ""),
-                    str(records.book.flag("label", "artifact") if records.book else ""),
-                    *each_page(records.artifacts("blend")),
-                ],
-                generation,
-                call,
-            )
+            async def call() -> bytes:
+                return await entries(await records.readings(pages))
+
+            if not is_asked(self.services, job) or not pages:
+                # An outline is what it is: there is nothing to read.
+                return book_item(job, inputs, reads, generation, call)
+
+            async def answer(asked: Asked) -> bytes:
+                contents = await records.readings(pages)
+                images = [image for page in pages for image in await asked.picture(page, records.pages.get(page))]
+                said = await asked.answer(
+                    Entries,
+                    question(contents, await self._structure(records.artifact("toc_find"))),
+                    tuple(images),
+                    check=lambda said: problems(said, contents),
+                    max_tokens=16_000,
+                )
+                return await entries(contents, listed(said))
+
+            async def rules(why: str) -> bytes:
+                activity.logger.info("contents of %s: %s", job.book_id, why)
+                return await call()
+
+            corrections = await read_corrections(self.services.store, job.book_id)
+            prompt = await prompt_of(self.services.artifacts, corrections, job.book_id, TOC_EXTRACT.name)
+            return [
+                model_item(
+                    self.services,
+                    job,
+                    prompt,
+                    reads=reads,
+                    inputs=inputs,
+                    generation=generation,
+                    answer=answer,
+                    rules=rules,
+                    parameters={"rules": REVISION},
+                )
+            ]
 
         return await work(self.services, job, items)
+
+    async def _structure(self, artifact: str) -> str | None:
+        """What the model that found the contents says of their levels."""
+        body = await asyncio.to_thread(self.services.artifacts.get, artifact) if artifact else None
+        return ContentsFound.model_validate_json(body).structure if body is not None else None
 
     @activity.defn(name=TOC_EXTRACT.save_activity)
     async def save_toc_entries(self, job: SaveInput) -> SaveResult:

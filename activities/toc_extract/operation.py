@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from activities.contracts import BOOK_ITEM
 from activities.metadata.operation import texts_of
-from activities.operation import BookOperation, Records, current, generation
+from activities.operation import BookOperation, Records
 from activities.state import JobState
 from schemas.documents import Document, ToC, TocEntry
 from schemas.store import digest
@@ -37,16 +36,8 @@ class TocExtract(BookOperation):
     save_activity = "save_toc_entries"
     title = "the entries of the contents"
 
-    def load(self, state: JobState, records: Records) -> None:
-        inputs = toc_extract_inputs(
-            records.pages,
-            records.book,
-            records.toc,
-            self.choice(state),
-            generation(records.toc, self.name, state),
-        )
-        if current(records.toc, self.name, inputs):
-            state.of(self.name).complete.add(BOOK_ITEM)
+    def inputs(self, state: JobState, records: Records, generation: int) -> str:
+        return toc_extract_inputs(records.pages, records.book, records.toc, self.choice(state), generation)
 
 
 TOC_EXTRACT = TocExtract()

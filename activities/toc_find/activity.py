@@ -7,20 +7,26 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
+from activities.asking import Asked, is_asked, model_item, prompt_of
 from activities.book import BookRecords, book_item, each_page, scope_of, update_book
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
 from activities.corrections import read_corrections, types_said
 from activities.metadata.operation import each_type
-from activities.operation import stored_generation
 from activities.save import Loaded, save
 from activities.services import Services
 from activities.toc_find.operation import TOC_FIND, toc_find_inputs
+from activities.toc_find.schema import Look, decided, problems, question, shortlist
 from activities.work import Item, work
 from providers.pdf import PdfReader
+from providers.rules import REVISION
 from providers.rules.contents import ContentsFound, find
 from schemas.documents import Document, ToC
 from schemas.keys import toc_key
+from schemas.reading import PageReading
 from schemas.store import Written
+
+FEW_PAGES = 10
+"""A pamphlet needs no contents."""
 
 
 class TocFindActivities:
@@ -36,24 +42,59 @@ class TocFindActivities:
 
         async def items() -> Sequence[Item]:
             records = await BookRecords.read(self.services, job.book_id)
-            generation = stored_generation(records.toc, TOC_FIND.name, job.generation)
+            generation = records.generation(job)
             wanted = scope_of(job)
-            types = types_said(await read_corrections(self.services.store, job.book_id), records.pages, wanted)
+            corrections = await read_corrections(self.services.store, job.book_id)
+            types = types_said(corrections, records.pages, wanted)
+            inputs = toc_find_inputs(job.manifest, records.pages, wanted, job.choice, generation, types)
+            reads = [job.manifest, *each_page(records.artifacts("blend", wanted)), *each_type(types)]
+            earlier = records.artifact(TOC_FIND.name)
 
-            async def call() -> bytes:
+            async def by_rules() -> tuple[list[tuple[int, PageReading]], ContentsFound]:
                 readings = await records.readings(wanted)
                 facts = await self.pdf.book(await self.services.manifest(job.manifest), self.services.artifacts)
-                found = await asyncio.to_thread(find, readings, facts.outline, types)
-                return found.model_dump_json().encode()
+                return readings, await asyncio.to_thread(find, readings, facts.outline, types)
 
-            return book_item(
-                job,
-                toc_find_inputs(job.manifest, records.pages, wanted, job.choice, generation, types),
-                [job.manifest, *each_page(records.artifacts("blend", wanted)), *each_type(types)],
-                generation,
-                call,
-                earlier=str((records.toc.flag(TOC_FIND.name, "artifact") if records.toc else None) or ""),
-            )
+            async def call() -> bytes:
+                return (await by_rules())[1].model_dump_json().encode()
+
+            # Where a person says which pages they are, nobody else is asked.
+            if not is_asked(self.services, job) or "toc" in types.values():
+                return book_item(job, inputs, reads, generation, call, earlier=earlier)
+
+            async def answer(asked: Asked) -> bytes:
+                readings, found = await by_rules()
+                shown = shortlist(found, readings)
+                if not shown:
+                    # Nothing to look at; whether there are contents all the same is for the agent to find out.
+                    unsure = found.source == "none" and len(readings) > FEW_PAGES
+                    return found.model_copy(update={"unsure": unsure}).model_dump_json().encode()
+                images = [image for page in shown for image in await asked.picture(page, records.pages.get(page))]
+                look = await asked.answer(
+                    Look, question(shown, readings), tuple(images), check=lambda look: problems(look, shown)
+                )
+                return decided(found, look, asked.name).model_dump_json().encode()
+
+            async def rules(why: str) -> bytes:
+                found = (await by_rules())[1]
+                return found.model_copy(update={"reason": f"{found.reason} ({why})"}).model_dump_json().encode()
+
+            prompt = await prompt_of(self.services.artifacts, corrections, job.book_id, TOC_FIND.name)
+            return [
+                model_item(
+                    self.services,
+                    job,
+                    prompt,
+                    reads=reads,
+                    inputs=inputs,
+                    generation=generation,
+                    answer=answer,
+                    rules=rules,
+                    earlier=earlier,
+                    parameters={"rules": REVISION},
+                    figures=lambda body: {"unsure": ContentsFound.model_validate_json(body).unsure},
+                )
+            ]
 
         return await work(self.services, job, items)
 
@@ -65,6 +106,9 @@ class TocFindActivities:
 
         async def write(items: Sequence[Loaded]) -> list[tuple[type[Document], Written, str]]:
             found = ContentsFound.model_validate_json(items[0].body)
+            if found.unsure and not job.unit.agent:
+                # The agent goes on, and its result is saved; until then no flag may say that the contents are found.
+                return []
             fields = {"found": found.found, "source": found.source, "pages": list(found.pages), "reason": found.reason}
             return await update_book(self.services, job, items[0], ToC, key, fields)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from activities.contracts import BOOK_ITEM
+from activities.contracts import BOOK_ITEM, UnitResult, WorkUnit
 from activities.corrections import types_said, with_corrections
 from activities.metadata.operation import each_type, texts_of
-from activities.operation import BookOperation, Records, current, generation
+from activities.operation import BookOperation, Records
 from activities.state import JobState
 from schemas.documents import Document, ToC
 from schemas.store import digest
@@ -38,6 +38,7 @@ class TocFind(BookOperation):
     requires = ("blend",)
     work_activity = "find_contents"
     save_activity = "save_toc"
+    agent = "ContentsAgent"
     title = "the contents pages"
     kinds = ("toc",)
 
@@ -46,19 +47,25 @@ class TocFind(BookOperation):
         last = BookOperation.reads(self, state)[-LAST_PAGES:]
         return tuple(sorted({*self.first_pages(state, state.config.contents_pages), *last}))
 
-    def load(self, state: JobState, records: Records) -> None:
-        self.note_said(state, records)
+    def handle_result(self, state: JobState, result: UnitResult) -> list[WorkUnit]:
+        """A look that did not decide is not saved (`save_toc`): an agent goes on. After a crash between the two the look is
+        found published, and leads here again."""
+        looked = result.done.get(BOOK_ITEM)
+        if looked is not None and looked.figures.get("unsure") and not result.unit.agent:
+            # Under this name its price is known (`activities/choosing.py`).
+            return [result.unit.model_copy(update={"agent": True, "variant": "agent", "single": False})]
+        return super().handle_result(state, result)
+
+    def inputs(self, state: JobState, records: Records, generation: int) -> str:
         wanted = self.reads(state)
-        inputs = toc_find_inputs(
+        return toc_find_inputs(
             state.config.manifest,
             records.pages,
             wanted,
             self.choice(state),
-            generation(records.toc, self.name, state),
+            generation,
             types_said(records.corrections, records.pages, wanted),
         )
-        if current(records.toc, self.name, inputs):
-            state.of(self.name).complete.add(BOOK_ITEM)
 
 
 TOC_FIND = TocFind()

@@ -10,7 +10,6 @@ from temporalio import activity
 
 from activities.book import BookRecords, book_item, update_book
 from activities.contracts import SaveInput, SaveResult, UnitInput, WorkResult
-from activities.operation import stored_generation
 from activities.save import Loaded, save
 from activities.services import Services
 from activities.sheets import MODEL, contents_pages, read_sheets, reads_of
@@ -42,7 +41,7 @@ class TocLinkActivities:
 
         async def items() -> Sequence[Item]:
             records = await BookRecords.read(self.services, job.book_id)
-            generation = stored_generation(records.toc, TOC_LINK.name, job.generation)
+            generation = records.generation(job)
 
             async def call() -> bytes:
                 sheets = await read_sheets(records, job.page_count)
@@ -74,7 +73,7 @@ class TocLinkActivities:
                 generation,
                 call,
                 {"pages": job.page_count},
-                earlier=str((records.toc.flag(TOC_LINK.name, "artifact") if records.toc else None) or ""),
+                earlier=records.artifact(TOC_LINK.name),
                 model=MODEL,
             )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from activities.contracts import BOOK_ITEM
-from activities.operation import BookOperation, Records, current, generation
+from activities.operation import BookOperation, Records
 from activities.state import JobState
 from schemas.documents import Document, ToC
 from schemas.store import digest
@@ -37,16 +36,8 @@ class TocLink(BookOperation):
     save_activity = "save_links"
     title = "the leaf of each entry"
 
-    def load(self, state: JobState, records: Records) -> None:
-        inputs = toc_link_inputs(
-            records.pages,
-            records.book,
-            records.toc,
-            self.choice(state),
-            generation(records.toc, self.name, state),
-        )
-        if current(records.toc, self.name, inputs):
-            state.of(self.name).complete.add(BOOK_ITEM)
+    def inputs(self, state: JobState, records: Records, generation: int) -> str:
+        return toc_link_inputs(records.pages, records.book, records.toc, self.choice(state), generation)
 
 
 TOC_LINK = TocLink()

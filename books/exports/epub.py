@@ -322,6 +322,10 @@ def _package(book: _Book, title: str) -> bytes:
         fields.append(xml.leaf("dc:publisher", known.publisher))
     if known.year:
         fields.append(xml.leaf("dc:date", f"{known.year:04d}"))
+    if known.description:
+        fields.append(xml.leaf("dc:description", known.description))
+    fields += [xml.leaf("dc:contributor", name) for name in known.contributors or []]
+    fields += [xml.leaf("dc:subject", subject) for subject in known.subjects or []]
     features = ("tableOfContents", "pageNavigation", "pageBreakMarkers", "readingOrder")
     fields += [xml.leaf("meta", feature, {"property": "schema:accessibilityFeature"}) for feature in features]
     modes = ("textual", "visual") if book.figures else ("textual",)

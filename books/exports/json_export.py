@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from books.exports.job import Export
 from schemas.documents import Page
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """Of the object: fields may be added in 1.x, none is renamed or removed before 2."""
 
 
@@ -41,6 +41,10 @@ class BookJson(_Model):
     year: int | None
     isbn: list[str] = Field(description="ISBNs as 13 digits.")
     language: str | None = Field(description="ISO 639-1.")
+    lccn: str | None = Field(description="Library of Congress Control Number; as the next three, by a model only.")
+    description: str | None = Field(description="What the book is; written by the model.")
+    subjects: list[str] = Field(description="Subject headings as printed.")
+    contributors: list[str] = Field(description="'Name (role)' of those who are no authors.")
     evidence: dict[str, Evidence] = Field(description="Field -> where it was found.")
 
 
@@ -170,6 +174,10 @@ def book_json(export: Export) -> ExportJson:
         year=book.year,
         isbn=book.isbn or [],
         language=book.language,
+        lccn=book.lccn,
+        description=book.description,
+        subjects=book.subjects or [],
+        contributors=book.contributors or [],
         evidence={
             name: Evidence(page=found.get("page"), confidence=found.get("confidence"), source=found.get("source"))
             for name, found in json.loads(book.metadata_evidence or "{}").items()

@@ -79,6 +79,9 @@ def front_matter(export: Export) -> str:
         "date": book.year,
         "isbn": book.isbn or None,
         "lang": book.language,
+        "description": book.description,
+        "keywords": book.subjects or None,
+        "contributor": book.contributors or None,
         "identifier": export.view.key,
     }
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if value is not None]

@@ -139,6 +139,10 @@ def _description(export: Export) -> str:
             "mods:role", None, xml.leaf("mods:roleTerm", "aut", {"type": "code", "authority": "marcrelator"})
         )
         fields.append(xml.tag("mods:name", {"type": "personal"}, xml.leaf("mods:namePart", author), role))
+    for contributor in book.contributors or []:
+        name, _, role = contributor.removesuffix(")").rpartition(" (")
+        term = xml.tag("mods:role", None, xml.leaf("mods:roleTerm", role, {"type": "text"})) if name else ""
+        fields.append(xml.tag("mods:name", {"type": "personal"}, xml.leaf("mods:namePart", name or contributor), term))
     origin = [
         xml.tag("mods:place", None, xml.leaf("mods:placeTerm", book.place, {"type": "text"})) if book.place else "",
         xml.leaf("mods:publisher", book.publisher) if book.publisher else "",
@@ -149,7 +153,12 @@ def _description(export: Export) -> str:
     if book.language:
         term = xml.leaf("mods:languageTerm", book.language, {"type": "code", "authority": "rfc3066"})
         fields.append(xml.tag("mods:language", None, term))
+    if book.description:
+        fields.append(xml.leaf("mods:abstract", book.description))
+    fields += [xml.tag("mods:subject", None, xml.leaf("mods:topic", subject)) for subject in book.subjects or []]
     fields += [xml.leaf("mods:identifier", isbn, {"type": "isbn"}) for isbn in book.isbn or []]
+    if book.lccn:
+        fields.append(xml.leaf("mods:identifier", book.lccn, {"type": "lccn"}))
     fields.append(xml.leaf("mods:identifier", export.view.key, {"type": "local"}))
     mods = xml.tag("mods:mods", {"version": "3.7"}, *fields)
     wrapped = xml.tag("mdWrap", {"MDTYPE": "MODS", "MIMETYPE": "text/xml"}, xml.tag("xmlData", None, mods))

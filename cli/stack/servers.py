@@ -53,7 +53,8 @@ def temporal_program() -> Path:
 def temporal_command(database: Path | None, port: int, ui_port: int, http_port: int) -> list[str]:
     """Call of the dev server; in memory without `database`.
 
-    One partition a queue: with the default four, a limit of requests per second is neither exact nor even.
+    One partition a queue: with the default four, a limit of requests per second is neither exact nor even. Fairness is off by
+    default: a book with a thousand pages waiting would let all others wait (priority is on).
     """
     store = ["--db-filename", str(database)] if database else []
     return [
@@ -65,6 +66,7 @@ def temporal_command(database: Path | None, port: int, ui_port: int, http_port: 
         *("--log-level", "error"),
         *("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
         *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
+        *("--dynamic-config-value", "matching.enableFairness=true"),
         *(part for name, kind in SEARCH_ATTRIBUTES.items() for part in ("--search-attribute", f"{name}={kind}")),
     ]
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from cli.stack import processes, servers
 from cli.stack.defradb_binary import find_or_build
 from cli.stack.progress import Progress, no_progress
+from providers.artifact_stores import place_of
 from schemas.errors import DiskFull, ServerUnavailable
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Endpoints:
     temporal_ui_url: str | None
     """None for an external server whose `temporal_ui_url` is not set."""
     defradb_url: str
-    artifacts: Path
+    artifacts: str
+    """Folder or address of the artifact store, for people."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class _Process:
     ports: dict[str, int] = field(default_factory=dict)
     serves: dict[str, str] = field(default_factory=dict)
     """Of the worker: the addresses it was given."""
+    keys: list[str] = field(default_factory=list)
+    """Of the worker: names of the environment variables with providers' keys that it was started with."""
 
     @property
     def alive(self) -> bool:
@@ -157,6 +161,32 @@ class Stack:
             parts.append(self._part("worker", state.get("worker"), True))
         return parts
 
+    def new_keys(self) -> list[str]:
+        """Names of variables with providers' keys that are set here, and were not when our worker was started."""
+        worker = self._read().get("worker")
+        if self.settings.worker == "external" or worker is None or not worker.alive:
+            return []
+        return [name for name in self._keys() if name not in worker.keys]
+
+    def renew_worker(self, progress: Progress = no_progress, *, anyway: bool = False) -> bool:
+        """Start our worker anew, so that it has the keys that are set here; whether that was needed.
+
+        Args:
+            anyway: also where it has all of them: one may have another value now.
+        """
+        with self._locked(progress):
+            if self.settings.worker == "external" or not (anyway or self.new_keys()):
+                return False
+            state = self._read()
+            progress("starting the worker anew", "it takes up the keys that are set now")
+            if "worker" in state and state["worker"].alive:
+                self._stop(state, "worker")
+            mark = self._launch_worker(state)
+            if mark is not None:
+                self._await_worker(state["worker"], mark)
+            progress("")
+            return True
+
     def endpoints(self) -> Endpoints | None:
         """Where the parts are if all are up, else None; starts nothing."""
         state = self._read()
@@ -232,7 +262,7 @@ class Stack:
         return {
             "temporal": f"{endpoints.temporal_address}/{endpoints.temporal_namespace}",
             "defradb": endpoints.defradb_url,
-            "artifacts": str(endpoints.artifacts),
+            "artifacts": endpoints.artifacts,
         }
 
     def _endpoints(self, state: dict[str, _Process]) -> Endpoints:
@@ -246,7 +276,7 @@ class Stack:
         if not settings.defradb_is_external:
             defradb = f"http://{servers.HOST}:{state['defradb'].ports['port']}"
         namespace = settings.temporal_namespace if settings.temporal_is_external else "default"
-        return Endpoints(temporal, namespace, ui, defradb, settings.artifacts_dir)
+        return Endpoints(temporal, namespace, ui, defradb, place_of(settings))
 
     def _part(self, name: str, process: _Process | None, answers: bool) -> Part:
         log = self.logs / f"{name}.log"
@@ -319,7 +349,9 @@ class Stack:
         ports: dict[str, int] = {}
         for key, port in usual.items():
             ports[key] = servers.free_port() if fresh else servers.free_port(before.get(key), port)
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("DEFRA_", "TEMPORAL_"))}
+        # OTEL_* are for us: Temporal's server reads them too, and does not start with an exporter that it has not.
+        theirs = ("DEFRA_", "TEMPORAL_", "OTEL_")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(theirs)}
         return self._spawn(name, state, _Process(command(ports), ports=ports), environment, self.home)
 
     def _launch_worker(self, state: dict[str, _Process]) -> int | None:
@@ -331,12 +363,14 @@ class Stack:
         endpoints = self._endpoints(state)
         given = {
             "SHELF_HOME": str(self.home),
-            "SHELF_ARTIFACTS_DIR": str(endpoints.artifacts),
+            "SHELF_ARTIFACTS_DIR": str(self.settings.artifacts_dir),
             "SHELF_DEFRADB_URL": endpoints.defradb_url,
             "TEMPORAL_ADDRESS": endpoints.temporal_address,
             "TEMPORAL_NAMESPACE": endpoints.temporal_namespace,
             "OMP_THREAD_LIMIT": "1",
             "PYTHONUNBUFFERED": "1",
+            # Its log is a file, but one for people.
+            "SHELF_LOG_FORMAT": os.environ.get("SHELF_LOG_FORMAT", "text"),
         }
         inherited = {
             key: value
@@ -345,8 +379,15 @@ class Stack:
         }
         # -X takes any name: it marks the process as this folder's, for us and for whoever looks at `ps`.
         command = [sys.executable, "-X", f"shelf_home={self.home}", str(WORKER_SCRIPT)]
-        process = _Process(command, serves=self._served(state))
+        process = _Process(command, serves=self._served(state), keys=self._keys())
         return self._spawn("worker", state, process, inherited | given, Path.cwd())
+
+    def _keys(self) -> list[str]:
+        """Names only: the values are nobody's business but the worker's."""
+        from providers.queues import provider_queues
+
+        names = {row.key_env for row in provider_queues(self.settings.providers).values()} - {""}
+        return sorted(name for name in names if os.environ.get(name))
 
     def _spawn(
         self, name: str, state: dict[str, _Process], process: _Process, environment: dict[str, str], cwd: Path

@@ -50,6 +50,10 @@ class ContentsFound(BaseModel):
     pages: list[int]
     source: Literal["printed", "outline", "printed+outline", "none"]
     reason: str
+    structure: str | None = None
+    """Levels of the entries and how each is marked, in a sentence, where a model looked."""
+    unsure: bool = False
+    """A model looked, and could not decide."""
 
 
 class Entry(BaseModel):
@@ -281,6 +285,7 @@ def extract(
     labels: Mapping[int, str | None],
     body: Sequence[tuple[int, Proposal]],
     reading_of: Callable[[int], PageReading | None] | None = None,
+    listed: Sequence[tuple[RawEntry, int]] | None = None,
 ) -> list[Entry]:
     """Entries of the contents.
 
@@ -292,13 +297,14 @@ def extract(
             headings, so that a book of 5,000 pages needs no readings.
         reading_of: Full reading of a page, asked only for pages on which a title should stand and was not
             found in the proposal; may return None.
+        listed: Entries with their levels, where somebody else has read them off the contents pages.
     """
-    raw = read_entries(contents_pages)
+    raw = [entry for entry, _ in listed] if listed is not None else read_entries(contents_pages)
     if len(raw) < 2 and outline:
         return _from_outline(outline, labels)
-    levels = assign_levels(raw)
+    levels = [level for _, level in listed] if listed is not None else assign_levels(raw)
     matched = _match_outline(raw, outline)
-    if outline and _flat(levels, raw) and len(matched) >= 0.8 * len(raw):
+    if listed is None and outline and _flat(levels, raw) and len(matched) >= 0.8 * len(raw):
         levels = [outline[matched[i]][0] if i in matched else level for i, level in enumerate(levels)]
     places = _Places(labels, dict(body), reading_of, {page for page, _ in contents_pages})
     numbered = _levels_with_numbers(raw, levels)

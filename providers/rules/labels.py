@@ -267,6 +267,7 @@ def sequence(
     proposals: Sequence[Proposal | None],
     pdf_labels: Sequence[str] | None = None,
     pinned: Mapping[int, str | None] | None = None,
+    types: Mapping[int, str] | None = None,
 ) -> list[PageLabel]:
     """Printed number, running header and type of every page of a book.
 
@@ -276,12 +277,13 @@ def sequence(
             printed, where they agree with them.
         pinned: Position (0-based) -> what a person says is printed there, None for nothing. It stands as it is given,
             and as a number it is certain evidence for the pages around it.
+        types: Position (0-based) -> what a person says that the page is.
     """
     headers = running_headers(proposals)
     labels = _numbers(proposals, pdf_labels, pinned or {})
-    types = page_types(proposals, [label for label, _, _ in labels])
+    kinds = page_types(proposals, [label for label, _, _ in labels], types)
     result = []
-    for (label, inferred, confidence), header, kind in zip(labels, headers, types, strict=True):
+    for (label, inferred, confidence), header, kind in zip(labels, headers, kinds, strict=True):
         if inferred and kind in {"blank", "cover"}:
             label, inferred, confidence = None, False, 0.8
         result.append(

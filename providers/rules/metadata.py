@@ -52,6 +52,12 @@ class Metadata(BaseModel):
     isbn: list[str] = []
     """Thirteen digits each, checksum verified, in the order in which they are printed."""
     language: str | None = None
+    lccn: str | None = None
+    """This and the next three only where a model reads the pages."""
+    description: str | None = None
+    subjects: list[str] = []
+    contributors: list[str] = []
+    """ "Name (role)", of those who are no authors."""
     evidence: dict[str, Evidence] = {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from rapidfuzz import fuzz
@@ -63,22 +63,33 @@ def contents_score(proposal: Proposal) -> float:
     return min(1.0, proposal.numbered / 0.6) * 0.8 + min(1.0, proposal.leaders / 0.4) * 0.2
 
 
-def page_types(proposals: Sequence[Proposal | None], labels: Sequence[str | None]) -> list[str]:
+ONE_OF_A_KIND = ("title_page", "copyright")
+"""Kinds of which a book has one page: where a person says which, none is guessed."""
+
+
+def page_types(
+    proposals: Sequence[Proposal | None], labels: Sequence[str | None], said: Mapping[int, str] | None = None
+) -> list[str]:
     """Kind of every page: cover, half_title, title_page, copyright, dedication, toc, list, preface, foreword,
     acknowledgements, introduction, abbreviations, body, notes, appendix, glossary, bibliography, index, colophon,
-    blank, unread (reading failed)."""
+    blank, unread (reading failed).
+
+    `said`: position (0-based) -> what a person says that the page is. Here it decides only over title and copyright page,
+    which it may be or not be; whatever is said of a page stands in place of what is found."""
+    said = said or {}
     count = len(proposals)
     types: list[str | None] = [_blank_or_unread(p, label) for p, label in zip(proposals, labels, strict=True)]
     first_text = next((i for i, label in enumerate(labels) if label is not None and label.isdigit()), min(count, 12))
     front = min(count, max(first_text, 6), max(2, count // 3))
     body = [p.type_height for p in proposals if p is not None and p.words > 80]
     size = median(body) if body else 10.0
-    _title_and_copyright(proposals, types, front)
+    types = [kind if said.get(i) not in ONE_OF_A_KIND else said[i] for i, kind in enumerate(types)]
+    _title_and_copyright(proposals, types, front, said)
     early = min(count, max(front + 2, 30))
     _contents(proposals, types, early)
     _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
     _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), _BACK, size)
-    return _in_order(proposals, types, early)
+    return _in_order(proposals, types, early, said)
 
 
 SAID = 5.0
@@ -95,12 +106,16 @@ LEADERS = 2.2
 """Of dot leaders besides, for contents."""
 
 
-def _in_order(proposals: Sequence[Proposal | None], types: Sequence[str | None], early: int) -> list[str]:
+def _in_order(
+    proposals: Sequence[Proposal | None], types: Sequence[str | None], early: int, said: Mapping[int, str]
+) -> list[str]:
     """The types, with those mended that the order of a book's parts speaks against more than the page speaks for them.
 
     Only the first `early` pages may be contents by their layout alone."""
     found = [kind or "body" for kind in types]
-    pages = [i for i, kind in enumerate(found) if kind not in ("blank", "unread")]
+    # A title page in the middle of the book would move the parts around it: what is said is out of the order.
+    fixed = {i for i, kind in said.items() if kind in ONE_OF_A_KIND}
+    pages = [i for i, kind in enumerate(found) if kind not in ("blank", "unread") and i not in fixed]
     evidence = []
     for i in pages:
         proposal = proposals[i]
@@ -134,19 +149,26 @@ def _blank_or_unread(proposal: Proposal | None, label: str | None) -> str | None
     return "blank" if proposal.words == 0 or (letters < 3 and proposal.words <= 3 and label is None) else None
 
 
-def _title_and_copyright(proposals: Sequence[Proposal | None], types: list[str | None], front: int) -> None:
-    anchor = None
-    for i in range(min(front, 12)):
+def _title_and_copyright(
+    proposals: Sequence[Proposal | None], types: list[str | None], front: int, said: Mapping[int, str]
+) -> None:
+    near = range(min(front, 12))
+    noticed = "copyright" in said.values()
+    anchor = next((i for i in near if said.get(i) == "copyright"), None)
+    for i in () if noticed else near:
         p = proposals[i]
-        if types[i] is None and p is not None and (p.has_copyright or p.has_isbn) and p.words >= 12 and i > 0:
+        notice = p is not None and (p.has_copyright or p.has_isbn) and p.words >= 12
+        if types[i] is None and i not in said and notice and i > 0:
             anchor = i
             types[i] = "copyright"
             break
+    named = min((i for i, kind in said.items() if kind == "title_page"), default=None)
     limit = anchor if anchor is not None else min(front, 8)
     candidates = [
         i
         for i in range(limit)
         if types[i] is None
+        and i not in said
         and (p := proposals[i]) is not None
         and p.words <= 80
         and p.numbered * p.rows <= 3  # a date, the number of the edition
@@ -164,7 +186,7 @@ def _title_and_copyright(proposals: Sequence[Proposal | None], types: list[str |
         before = anchor is not None and i == anchor - 1
         return (min(p.rows, 3) + 2.0 * before, p.words > 3, p.largest >= 0.9 * largest, i if anchor is not None else -i)
 
-    title = max(candidates, key=rank)
+    title = max(candidates, key=rank) if named is None else named
     types[title] = "title_page"
     for i in candidates:
         p, t = proposals[i], proposals[title]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapidfuzz.distance import Levenshtein
 
@@ -87,6 +87,38 @@ def group_lines(readings: Sequence[PageReading]) -> list[LineGroup]:
             lines[items[i][0]].append(items[i][1])
         groups.append(LineGroup(tuple(tuple(_left_to_right(rows)) for rows in lines)))
     return groups
+
+
+def level(readings: Sequence[PageReading]) -> list[PageReading]:
+    """The readings without lines that stand on end where another reading has level lines, one below another.
+
+    Tesseract takes a column of page numbers, or the holes of a perforation, for one line of turned text; matched by its
+    box it would draw all the lines that it crosses into one. Where nobody read level lines, a turned line is text.
+    """
+    result = []
+    for source, reading in enumerate(readings):
+        others = [line for i, other in enumerate(readings) if i != source for line in other.lines if line.words]
+        kept = [line for line in reading.lines if not (_on_end(line) and _crossed(line.box, others))]
+        result.append(reading if len(kept) == len(reading.lines) else replace(reading, lines=kept))
+    return result
+
+
+def _on_end(line: Line) -> bool:
+    """Higher than twice its width, and more than an initial."""
+    x0, y0, x1, y1 = line.box
+    return y1 - y0 > 2 * (x1 - x0) and sum(len(word.text) for word in line.words) > 1
+
+
+def _crossed(box: Box, lines: Sequence[Line]) -> bool:
+    """Two of the lines and more, each at most half as high as the box, lie in its height and partly in its width."""
+    x0, y0, x1, y1 = box
+    crossing = 0
+    for line in lines:
+        u0, v0, u1, v1 = line.box
+        across = min(x1, u1) - max(x0, u0)
+        low = 2 * (v1 - v0) <= y1 - y0
+        crossing += low and y0 <= (v0 + v1) / 2 <= y1 and across >= 0.2 * min(x1 - x0, u1 - u0)
+    return crossing > 1
 
 
 def _neighbours(items: Sequence[tuple[int, Box]]) -> list[tuple[int, int, bool]]:

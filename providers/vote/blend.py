@@ -8,8 +8,9 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from providers.text_damage import is_broken
-from providers.vote.align import Block, LineGroup, align_words, group_lines, plain
+from providers.vote.align import Block, LineGroup, align_words, group_lines, level, plain
 from providers.vote.choose import (
+    BULLETS,
     DOUBT,
     GOOD,
     LEADER_WIDTH,
@@ -78,7 +79,7 @@ def blend(readings: Sequence[PageReading], lexicon: Container[str] = frozenset()
 
 
 def _blended(usable: Sequence[PageReading], lexicon: Container[str]) -> PageReading:
-    usable = placed(usable)
+    usable = level([_items_apart(reading) for reading in placed(usable)])
     names = [reading.provider for reading in usable]
     groups = group_lines(usable)
     words_known = _Words(lexicon, _agreed_words(groups))
@@ -173,6 +174,29 @@ def _invented(reading: PageReading, readings: Sequence[PageReading]) -> bool:
     )
 
 
+def _items_apart(reading: PageReading) -> PageReading:
+    """The reading with a blank between a bullet and the item: RapidOCR writes them as one word."""
+    lines = [
+        Line([*_apart(line.words[0]), *line.words[1:]], line.block)
+        if line.words
+        and len(line.words[0].text) > 1
+        and line.words[0].text[0] in BULLETS
+        and line.words[0].text[1].isalnum()
+        else line
+        for line in reading.lines
+    ]
+    return replace(reading, lines=lines)
+
+
+def _apart(word: Word) -> tuple[Word, Word]:
+    """A word's first sign, and the rest of it."""
+    x0, y0, x1, y1 = word.box
+    cut = x0 + (x1 - x0) / len(word.text)
+    return replace(word, text=word.text[0], box=(x0, y0, cut, y1)), replace(
+        word, text=word.text[1:], box=(cut, y0, x1, y1)
+    )
+
+
 def _agreed_words(groups: Sequence[LineGroup]) -> set[str]:
     """Words that all readings of a line have: the page's own lexicon."""
     found: set[str] = set()
@@ -236,7 +260,8 @@ def _blend_group(
         full: Block = tuple(block[order.index(i)] if i in present else () for i in range(len(names)))
         voting = tuple(full[i] for i in order)
         between = _between(blocks, position)
-        decision = decide(voting, 0, lexicon, between=between, following=_first_word(blocks[position + 1 :]))
+        following = _first_word(blocks[position + 1 :])
+        decision = decide(voting, 0, lexicon, between=between, first=not words, following=following)
         words += _signed(decision, voting, [names[i] for i in order], curly=curly)
     words = _one_leader(words)
     if not words:

@@ -9,6 +9,7 @@ The rules, in the order in which they are tried; a word of the blend carries the
     leaders      dot leaders that an engine took for letters, or that only one kept
     majority     three or more engines: more than half of them read the same
     characters   three or more engines: majority letter by letter gives a known word
+    bullet       the sign before an item, of which the other made a letter
     case         they differ only in capitals: the one without capitals inside a word
     stop         full stop or comma: a comma where a small letter follows
     script       one reading has signs of another script in it
@@ -47,6 +48,9 @@ Tesseract's words on speckle and rules have 0 to 50, real ones that RapidOCR mis
 LEADER_WIDTH = 4.0
 """Heights of the line: shorter noise between words is speckle, not leaders."""
 
+BULLETS = frozenset("•●■▪◦○·")
+"""Signs before the items of a list."""
+
 _EDGES = re.compile(r"^\W+|\W+$")
 _LEADERS = re.compile(r"^[.·…_\-–—•,:;'‘’~*]{3,}$")
 
@@ -78,10 +82,16 @@ def is_leader(text: str) -> bool:
 
 
 def decide(
-    block: Block, pivot: int, lexicon: Container[str], *, between: bool = False, following: str = ""
+    block: Block,
+    pivot: int,
+    lexicon: Container[str],
+    *,
+    between: bool = False,
+    first: bool = False,
+    following: str = "",
 ) -> Decision:
-    """What stands in this block. `between`: other text stands left and right of it, or a wide gap begins; `following`:
-    the next word of the line."""
+    """What stands in this block. `between`: other text stands left and right of it, or a wide gap begins; `first`: nothing
+    stands before it in the line; `following`: the next word of the line."""
     texts = [" ".join(word.text for word in words) for words in block]
     if all(text == texts[0] for text in texts):
         return Decision(block[pivot], "agreed", tuple(range(len(block))))
@@ -93,6 +103,8 @@ def decide(
         decision = _leaders(block, texts, between=between, lexicon=lexicon)
     if decision is None and len(block) > 2:
         decision = _majority(block, texts, pivot, lexicon)
+    if decision is None and first and following:
+        decision = _bullet(block, texts)
     if decision is None:
         decision = _by_form(block, texts, pivot, following)
     if decision is None:
@@ -187,8 +199,14 @@ def _spacing_score(words: Sequence[Word], lexicon: Container[str]) -> tuple[int,
     Not if a piece is no word on its own: signs that belong to the word before, single consonants.
     """
     odd = 0
+    address = False
     for i, word in enumerate(words):
         core = key(word.text)
+        if i and _goes_on(words[i - 1].text, word.text, address=address):
+            odd += 2  # more than known pieces make up for
+        else:
+            address = False
+        address = address or bool(_ADDRESS.search(word.text))
         if not core:
             odd += word.text not in {"&", "—", "–", "-", "+", "=", "/", "©", "§", "*", "•", "|"}
         elif len(core) == 1 and core.isalpha() and core not in "aio" and not word.text[0].isupper():
@@ -200,6 +218,21 @@ def _spacing_score(words: Sequence[Word], lexicon: Container[str]) -> tuple[int,
     if known(words, lexicon):
         odd -= 1
     return (-odd, len(words))
+
+
+_ADDRESS = re.compile(r"://|^\W*www\.|[^\W_]@[^\W_]")
+_HOST = re.compile(r"^\.?(?:com|edu|gov|net|org)\b")
+_SUSPENDED = {"and", "or", "et", "ou", "und", "oder", "y", "o", "e"}
+"""After "pre-" a blank is right before these."""
+
+
+def _goes_on(before: str, after: str, *, address: bool) -> bool:
+    """No blank belongs here: inside an address, which `before` is part of, or behind a compound's hyphen."""
+    if (before[-1] == "." or after[0] == ".") and _HOST.match(after):
+        return True
+    if address:
+        return before[-1] in "/_=?&#~" or after[0] in "/_=?&#" or (before[-1] in ".-" and after[0].islower())
+    return plain(before)[-1] == "-" and before[-2:-1].isalnum() and after[0].isalnum() and key(after) not in _SUSPENDED
 
 
 def _leaders(block: Block, texts: list[str], *, between: bool, lexicon: Container[str]) -> Decision | None:
@@ -310,6 +343,20 @@ def _vote_letters(pivot: str, texts: Sequence[str]) -> str:
         best, votes = slot.most_common(1)[0]
         result.append(best if votes * 2 > len(texts) else default)
     return "".join(result)
+
+
+def _bullet(block: Block, texts: list[str]) -> Decision | None:
+    """A bullet at the start of a line, for which the others have one sign or small letter: they know no bullets, or saw it
+    small. Numbers, capitals, dashes and asterisks stand before items themselves."""
+    told = [i for i, text in enumerate(texts) if text in BULLETS]
+    if not told:
+        return None
+    others = [text for text in texts if text not in BULLETS]
+    if not all(
+        len(text) == 1 and not text.isdigit() and not text.isupper() and plain(text) not in "-*" for text in others
+    ):
+        return None
+    return Decision(block[told[0]], "bullet", ())
 
 
 def _by_form(block: Block, texts: list[str], pivot: int, following: str) -> Decision | None:

@@ -47,7 +47,16 @@ def tidy(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def corrected(text: str, who: str, base: PageReading | None, width: float, height: float) -> PageReading:
+def corrected(
+    text: str,
+    who: str,
+    base: PageReading | None,
+    width: float,
+    height: float,
+    *,
+    voter: str = CORRECTION,
+    confidence: float = SURE,
+) -> PageReading:
     """The page's reading with the given text.
 
     Args:
@@ -55,6 +64,8 @@ def corrected(text: str, who: str, base: PageReading | None, width: float, heigh
         who: Who says so; stands in the `rule` of each word that differs.
         base: What engines read, blended; None where none of them read the page.
         width, height: Of the upright page in points; those of `base` are preferred.
+        voter: Under which name words that differ were read: a person's, or that of a model.
+        confidence: Of those words. A person has read all of the page, and vouches for the others too.
 
     Returns:
         A reading whose `text` is `tidy(text)`, each word with a box inside the page. A word that differs from the engines'
@@ -69,7 +80,7 @@ def corrected(text: str, who: str, base: PageReading | None, width: float, heigh
     block = next((row.block for row in rows if row.block is not None), 0)
     for row in rows:
         block = block if row.block is None else row.block
-        lines.append(Line([given.word(who, page) for given in row.words], block))
+        lines.append(Line([given.word(who, page, voter, confidence) for given in row.words], block))
     return PageReading(
         provider=CORRECTION,
         width=page[0],
@@ -90,12 +101,13 @@ class _Given:
     """The engines' word, where it is the same."""
     readings: tuple[tuple[str, str], ...] = ()
 
-    def word(self, who: str, page: tuple[float, float]) -> Word:
+    def word(self, who: str, page: tuple[float, float], voter: str, confidence: float) -> Word:
         assert self.box is not None
         box = _inside(self.box, *page)
         if self.same is not None:
-            return replace(self.same, box=box, confidence=SURE)
-        return Word(self.text, box, SURE, (CORRECTION,), self.readings, f"corrected by {who}")
+            sure = confidence if voter == CORRECTION else self.same.confidence
+            return replace(self.same, box=box, confidence=sure)
+        return Word(self.text, box, confidence, (voter,), self.readings, f"corrected by {who}")
 
 
 @dataclass(slots=True)

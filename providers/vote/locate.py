@@ -28,9 +28,15 @@ def placed(readings: Sequence[PageReading]) -> list[PageReading]:
     return [reading if i in known else _placed(reading, reference) for i, reading in enumerate(readings)]
 
 
+GUESSED = 0.5
+"""Share of boxes that an adapter made up, from which another engine's are better (Mistral joins the lines of a paragraph)."""
+
+
 def _line_height(reading: PageReading) -> float:
     """Median height of its words' boxes; 0 where they are the page or nothing."""
     boxes = [word.box for line in reading.lines for word in line.words]
+    if reading.figures.get("boxes_guessed", 0.0) > GUESSED:
+        return 0.0
     if not boxes or len(set(boxes)) * 2 <= len(boxes):
         return 0.0
     height = median(box[3] - box[1] for box in boxes)

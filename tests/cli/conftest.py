@@ -14,6 +14,7 @@ import pytest
 
 from cli import connect
 from providers.local_artifacts import LocalArtifactStore
+from providers.settings import BudgetSettings
 from schemas.documents import Book, Document, Metric, OcrResult, Page, ToC, TocEntry
 from schemas.keys import leaf_id, ocr_result_key, page_key, toc_entry_key, toc_key
 from schemas.memory import MemoryStore
@@ -56,8 +57,7 @@ class Library:
     def __init__(self, folder: Path) -> None:
         self.store = MemoryStore()
         self.home = folder
-        self.artifacts_dir = folder / "artifacts"
-        self.artifacts = LocalArtifactStore(self.artifacts_dir)
+        self.artifacts = LocalArtifactStore(folder / "artifacts")
 
     async def save(
         self,
@@ -205,8 +205,7 @@ def shelf(library: Library, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
         yield SimpleNamespace(
             store=library.store,
             artifacts=library.artifacts,
-            artifacts_dir=library.artifacts_dir,
-            settings=SimpleNamespace(home=library.home),
+            settings=SimpleNamespace(home=library.home, providers={}, budget=BudgetSettings(per_day_usd=5.0)),
             temporal_address=None,
             link=link,
         )

@@ -40,7 +40,7 @@ async def prepared(shelf: Any, provider: str | None = None) -> Any:
 async def test_only_the_failed_page_is_tried(working: SimpleNamespace) -> None:
     beginning = await prepared(working, "rapidocr")
     assert (beginning.book, beginning.job) == (BOOK, "ProcessPages")
-    assert beginning.given == {"book_id": BOOK, "pages": "4", "stand_in": "rapidocr"}
+    assert beginning.given == {"book_id": BOOK, "pages": "4", "stand_in": "rapidocr", "priority": 2}
 
 
 async def test_a_page_that_never_got_a_document_is_known_to_the_last_job(
@@ -58,7 +58,9 @@ async def test_a_page_that_never_got_a_document_is_known_to_the_last_job(
         return SimpleNamespace(running=False, handle=SimpleNamespace(result=handle_result))
 
     monkeypatch.setattr(jobs, "find_job", last_job)
-    assert (await prepared(working)).given == {"book_id": BOOK, "pages": "4,9"}, "page 3 has succeeded since"
+    assert (await prepared(working)).given == {"book_id": BOOK, "pages": "4,9", "priority": 2}, (
+        "page 3 has succeeded since"
+    )
 
 
 async def test_failures_that_the_last_job_only_counted(
@@ -96,7 +98,7 @@ async def test_where_only_the_books_own_failed_no_page_is_asked_for_anew(working
     assert await prepared(working) == "nothing of it failed"
     noted = Update(BOOK, {}, {"error": "TimedOut: late"}, "noted")
     await working.store.update(Book, "metadata", 9, 1, [noted])
-    assert (await prepared(working)).given == {"book_id": BOOK, "pages": "1-4"}
+    assert (await prepared(working)).given == {"book_id": BOOK, "pages": "1-4", "priority": 2}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from activities.holdings import BEING_DELETED
 from books.library import all_books, duplicates, same_source
 from cli import batch, connect
 from cli.library import _as_typed, _job_state
@@ -89,6 +90,15 @@ class TestBooks:
         assert rows(shelf, "--state", "new")[0]["cost_usd"] == 0, "nothing was asked of anybody"
         assert rows(shelf, "--state", "complete,running") == []
         assert shelf("books", "--state", "odd")[0] == shelf("books", "--sort", "odd")[0] == 2
+
+    def test_a_book_that_is_being_deleted(self, shelf: Shelf, library: Library) -> None:
+        assert rows(shelf)[0]["state"] == "gaps", "counted, and kept"
+        update = Update(BOOK, {}, {"error": BEING_DELETED}, "deletion")
+        asyncio.run(library.store.update(Book, "source", 2, 63, [update]))
+        assert [(row["key"], row["state"]) for row in rows(shelf, "--state", "deleting")] == [(BOOK, "deleting")]
+        assert "being deleted" in shelf("books")[1]
+        asyncio.run(library.store.acquire_lease(BOOK, "job", "r", "r", 0))
+        assert [row["state"] for row in rows(shelf)] == ["deleting"], "whatever becomes of the job that does it"
 
     def test_the_cost_is_the_sum_of_all_attempts(self, shelf: Shelf, library: Library) -> None:
         paid = [
@@ -169,9 +179,7 @@ class TestDuplicates:
         copy, third = tmp_path / "copy.pdf", tmp_path / "third.pdf"
         copy.write_bytes(first.read_bytes())
         third.write_bytes(first.read_bytes())
-        opened: Any = SimpleNamespace(
-            store=library.store, artifacts=library.artifacts, artifacts_dir=library.artifacts_dir
-        )
+        opened: Any = SimpleNamespace(store=library.store, artifacts=library.artifacts)
         pdf = PdfReader()
         try:
             sources = [BookSource((path,)) for path in (first, copy)]
@@ -200,7 +208,7 @@ class TestDuplicates:
         async def keep() -> str:
             pdf = PdfReader()
             try:
-                imported = await import_book(pdf, library.artifacts_dir, [first], {})
+                imported = await import_book(pdf, lambda: library.artifacts, [first], {})
             finally:
                 await pdf.close()
             fields = {"source_manifest": imported.fingerprint}

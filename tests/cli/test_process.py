@@ -66,6 +66,14 @@ def test_pages_that_the_book_does_not_have(folder: Path, pages: str, says: str) 
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("source", [[""], ["book.pdf", ""], [" "]])
+def test_an_empty_name_is_not_the_current_folder(folder: Path, source: list[str]) -> None:
+    (folder / "book.pdf").write_bytes(b"%PDF-1.7")
+    code, err = refused(*source)
+    assert code == 2
+    assert "One of the sources is empty" in err
+
+
 def test_only_what_was_chosen_goes_into_the_input() -> None:
     assert Options().job_input() == {}
     chosen = Options("1-3", "tesseract", "deu", second_opinion=False, fresh=True, wait=True)

@@ -49,6 +49,29 @@ def test_folders_and_files_together_are_a_batch(scans: Path) -> None:
     assert names(scans, "pages", "b2.pdf") == [["pages"], ["b2.pdf"]]
 
 
+def test_a_link_back_to_a_folder_above_is_not_followed(scans: Path) -> None:
+    (scans / "more" / "up").symlink_to(scans)
+    (scans / "more" / "self").symlink_to(scans / "more")
+    assert names(scans, "") == [["b2.pdf"], ["b10.pdf"], ["more/c.PDF"], ["pages"]]
+
+
+def test_a_folder_with_two_names_is_looked_at_once(scans: Path) -> None:
+    """Two folders that link to each other would otherwise give each book by many ways."""
+    (scans / "other").mkdir()
+    (scans / "other" / "d.pdf").write_bytes(b"d")
+    (scans / "other" / "there").symlink_to(scans / "more")
+    (scans / "more" / "back").symlink_to(scans / "other")
+    found = names(scans, "") or []
+    assert sorted(path.rsplit("/", 1)[-1] for (path,) in found) == ["b10.pdf", "b2.pdf", "c.PDF", "d.pdf", "pages"]
+
+
+def test_a_linked_folder_elsewhere_is_followed(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "e.pdf").write_bytes(b"e")
+    (scans / "zlink").symlink_to(elsewhere)
+    assert ["zlink/e.pdf"] in (names(scans, "") or [])
+
+
 def test_a_folder_without_any_book(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no book")
     with pytest.raises(BadSource, match="no PDF and no image"):
@@ -105,3 +128,14 @@ async def test_the_key_of_a_source_is_that_of_its_import(tmp_path: Path) -> None
 
     manifest = looked.manifest([hashlib.sha256(file.read_bytes()).hexdigest()])
     assert source_key([file]) == book_key(manifest.name, [part.sha256 for part in manifest.parts])
+
+
+def test_each_row_may_have_its_model_and_its_budget(tmp_path: Path) -> None:
+    file = tmp_path / "scans.csv"
+    file.write_text("path,budget,llm,allow_unpriced\na.pdf,2.50,blend=anthropic/claude-haiku-5-5,\nb.pdf,,none,yes\n")
+    first, second = read_manifest(file, {"budget_usd": 1.0})
+    assert first.options == {"budget_usd": 2.5, "llm": {"blend": "anthropic/claude-haiku-5-5"}}
+    assert second.options == {"budget_usd": 1.0, "llm": "", "allow_unpriced": True}
+    file.write_text("path,budget\na.pdf,-1\n")
+    with pytest.raises(BadInput, match=r"line 2.*budget_usd"):
+        read_manifest(file, {})

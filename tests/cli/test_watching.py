@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import JobResult, OperationProgress, Progress
-from cli import watching
+from cli import control, watching
 from cli.connect import JobCancelled, JobFailed
 from cli.watching import Detached, Paused, Watch
 from schemas.errors import ServerUnavailable
@@ -83,6 +83,11 @@ def make_watch(job: Job, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch
     for name, seconds in (("SILENT_SECONDS", 0.1), ("QUIET_SECONDS", 0.3), ("SECOND_INTERRUPT_SECONDS", 0.5)):
         monkeypatch.setattr(watching, name, seconds)
     monkeypatch.setattr(watching.make_display("").__class__, "poll_seconds", 0.05)
+
+    async def nothing(*_: Any) -> list[str]:
+        return []
+
+    monkeypatch.setattr(control, "waits_for", nothing)
 
     def make(stack: Stack | None = None) -> Watch:
         shelf = SimpleNamespace(stack=stack or Stack(job), temporal_address="here", ui_url=None, settings=None)
@@ -170,3 +175,22 @@ async def test_servers_that_die_every_time_end_the_watch(job: Job, make_watch: C
         await asyncio.wait_for(make_watch(stack).to_the_end(), 20)
     assert caught.value.exit_code == 69
     assert stack.started == [False, True, True, True]
+
+
+async def test_a_job_that_stands_still_says_once_what_it_waits_for(
+    job: Job, make_watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks: list[list[str]] = []
+
+    async def paused_provider(_: Any, __: Any, workflow_ids: list[str]) -> list[str]:
+        looks.append(workflow_ids)
+        if len(looks) > 2 and not job.end.done():
+            job.end.set_result(RESULT)
+        return ["mistral, paused by ann: invoice unpaid (go on: `shelf queue resume mistral`)"]
+
+    watch = make_watch()
+    monkeypatch.setattr(control, "waits_for", paused_provider)
+    monkeypatch.setattr(watching, "QUIET_SECONDS", -1.0)  # at each look
+    assert await asyncio.wait_for(watch.to_the_end(), 20) == RESULT
+    assert looks[0] == ["process-pages:book"]
+    assert capsys.readouterr().err.count("Waiting for mistral, paused by ann: invoice unpaid") == 1

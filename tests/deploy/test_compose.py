@@ -18,9 +18,18 @@ ROOT = Path(__file__).parents[2]
 Services = dict[str, dict[str, Any]]
 
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*")
-STANDARD = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"}
-"""Variables of OpenTelemetry's own that have a place until Shelf exports something."""
-WORKERS_OWN = {"SHELF_LOG_LEVEL"}
+STANDARD = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_SERVICE_NAME",
+    "OTEL_RESOURCE_ATTRIBUTES",
+}
+"""Variables of OpenTelemetry's own."""
+WORKERS_OWN = {"SHELF_LOG_LEVEL", "SHELF_LOG_FORMAT"}
+REMOTE = {row.name: row for row in QUEUES if row.remote}
+MORE_KEYS = {"textract": {"AWS_SECRET_ACCESS_KEY"}}
+"""Beside that of the row."""
 ROOT_BY_ITS_MAKERS = {"lgtm"}
 """The image writes as root all over its folders; for looking at, on this machine."""
 UNSERVED = {"scripted"}
@@ -45,6 +54,12 @@ def command(service: dict[str, Any]) -> list[str]:
     return found
 
 
+def keys_of(services: Services) -> set[str]:
+    """Variables that the programs of these get from files by `deploy/with_keys.sh`."""
+    names = {name for each in services.values() if "build" in each for name in each.get("environment", {})}
+    return {name.removesuffix("_FILE") for name in names if name.endswith("_FILE")}
+
+
 def option(arguments: list[str], name: str) -> str:
     return arguments[arguments.index(name) + 1]
 
@@ -65,6 +80,7 @@ def test_every_service_belongs_to_one_profile(services: Services) -> None:
         ("production",),
         ("observability",),
         ("cli",),
+        *((name,) for name in REMOTE),
     }
 
 
@@ -100,7 +116,8 @@ def test_what_is_waited_for_exists_in_the_profile_and_can_happen(services: Servi
     for name, service in services.items():
         for other, wanted in service.get("depends_on", {}).items():
             awaited = services[other]
-            assert awaited["profiles"] == service["profiles"], f"{name} waits for {other}"
+            [profile] = service["profiles"]
+            assert awaited["profiles"] == ["production" if profile in REMOTE else profile], f"{name} waits for {other}"
             condition = "service_completed_successfully" if ends(awaited) else "service_healthy"
             assert wanted == {"condition": condition}, f"{name} waits for {other}"
 
@@ -121,7 +138,7 @@ def test_secrets_come_from_files_and_from_nowhere_else(compose: dict[str, Any], 
     made = (ROOT / "deploy/make-secrets.sh").read_text()
     for name, secret in declared.items():
         assert secret == {"file": f"./deploy/secrets/{name}"}
-        assert f"secret {name} " in made
+        assert (f"secret {name} " in made) != (name.upper() in keys_of(services)), f"{name}: made, or the user's"
     for name, service in services.items():
         for key, value in service.get("environment", {}).items():
             if re.search("PASSWORD|PWD|SECRET|TOKEN|KEY", key):
@@ -199,7 +216,8 @@ def test_variables_are_settings_that_exist(services: Services) -> None:
     known = settings | STANDARD | {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE"}
     for name, service in services.items():
         if "build" in service:
-            assert set(service.get("environment", {})) <= known, name
+            files = {f"{key}_FILE" for key in keys_of({name: service})}
+            assert set(service.get("environment", {})) - files <= known, name
     for name in re.findall(r"^#?(\w+)=", (ROOT / "deploy/.env.example").read_text(), re.MULTILINE):
         of_the_file = name in ("COMPOSE_PROFILES", "SHELF_SCANS", "SHELF_UID", "SHELF_GID")
         assert of_the_file or name in services["worker-jobs"]["environment"], name
@@ -213,15 +231,57 @@ def test_settings_of_the_command_line_and_of_workers_agree(services: Services) -
     given = {**services["cli"]["environment"]}
     assert given.pop("SHELF_USER")
     for service in workers.values():
-        assert service["environment"] == given
+        own = {name: value for name, value in service["environment"].items() if not name.endswith("_FILE")}
+        assert own == given
         assert service["volumes"] == services["cli"]["volumes"]
 
 
 def test_every_queue_has_one_kind_of_worker(services: Services) -> None:
     """What no worker serves would wait for ever; two kinds on one queue would not scale apart."""
-    expected = sorted([WORKFLOW_QUEUE, STORE_QUEUE, *(row.queue for row in QUEUES if row.name not in UNSERVED)])
-    assert sorted(queues_of(in_profile(services, "production"))) == expected, "add a worker-… to docker-compose.yml"
+    local = sorted(row.queue for row in QUEUES if not row.remote and row.name not in UNSERVED)
+    served = sorted(queues_of(in_profile(services, "production")))
+    assert served == sorted([WORKFLOW_QUEUE, STORE_QUEUE, *local]), "add a worker-… to docker-compose.yml"
+    for name, row in REMOTE.items():
+        assert list(in_profile(services, name)) == [f"worker-{name}"], "add it to docker-compose.yml"
+        assert queues_of(in_profile(services, name)) == [row.queue]
     assert option(command(services["worker-dev"]), "--queues") == "all"
+
+
+def test_keys_of_paid_providers_are_where_their_workers_are_and_nowhere_else(services: Services) -> None:
+    for name, service in services.items():
+        row = REMOTE.get(name.removeprefix("worker-"))
+        wanted = {row.key_env, *MORE_KEYS.get(row.name, ())} if row is not None and row.key_env else set()
+        assert keys_of({name: service}) == wanted, name
+        files = {f"{key}_FILE": f"/run/secrets/{key.lower()}" for key in wanted}
+        given = service.get("environment", {})
+        assert {key: value for key, value in given.items() if key in files} == files, name
+        if wanted:
+            assert sorted(service["secrets"]) == sorted(key.lower() for key in wanted)
+            assert service["entrypoint"] == ["sh", "deploy/with_keys.sh"]
+
+
+def test_a_program_gets_its_keys_from_files(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("k-1 with 'quotes' and $dollars\n")
+    (tmp_path / "two").write_text("k-2")
+    script = (ROOT / "deploy/with_keys.sh").read_text().replace("/run/secrets", str(tmp_path))
+    given = {
+        "PATH": os.environ["PATH"],
+        "ONE_KEY_FILE": f"{tmp_path}/one",
+        "TWO_FILE": f"{tmp_path}/two",
+        "SSL_CERT_FILE": "/etc/ssl/cert.pem",
+    }
+
+    def run(*shown: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-c", script, "with_keys.sh", "printenv", *shown]
+        return subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+
+    assert run("ONE_KEY", "TWO").stdout == "k-1 with 'quotes' and $dollars\nk-2\n"
+    assert run("SSL_CERT").returncode == 1, "only what is a secret is read"
+    (tmp_path / "two").unlink()
+    missing = run("ONE_KEY")
+    assert missing.returncode != 0
+    assert missing.stdout == ""
+    assert f"{tmp_path}/two" in missing.stderr
 
 
 def test_a_worker_is_asked_for_the_queues_it_serves(services: Services) -> None:
@@ -241,7 +301,7 @@ def test_production_has_what_the_dev_server_gets_on_its_command_line(services: S
     given = servers.temporal_command(None, 1, 2, 3)
     values = [given[at + 1].split("=") for at, each in enumerate(given) if each == "--dynamic-config-value"]
     config = yaml.safe_load((ROOT / "deploy/temporal/dynamicconfig.yaml").read_text())
-    assert config == {name: [{"value": int(value)}] for name, value in values}
+    assert config == {name: [{"value": yaml.safe_load(value)}] for name, value in values}
     setup = (ROOT / "deploy/temporal/setup.sh").read_text()
     assert dict(re.findall(r"(Shelf\w+)=(\w+)", setup)) == servers.SEARCH_ATTRIBUTES
     assert f"retention_seconds={servers.RETENTION_SECONDS} " in setup
@@ -280,7 +340,7 @@ def test_the_production_database_differs_by_its_keyring(services: Services) -> N
 
 def test_scripts_are_posix_shell() -> None:
     scripts = sorted((ROOT / "deploy").rglob("*.sh"))
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     for script in scripts:
         subprocess.run(["sh", "-n", str(script)], check=True)
         assert script.read_text().startswith("#!/bin/sh\n")

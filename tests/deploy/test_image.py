@@ -152,5 +152,5 @@ def test_the_program_runs_from_what_the_image_holds(stages: dict[str, Stage], tm
     assert "process" in run(tmp_path, "-P", "-m", "cli", "--help")
     assert "--queues" in run(tmp_path, "worker.py", "--help")
     assert "shelf" in run(tmp_path, "-P", "-c", "from cli.dump import versions; print(versions())")
-    for script in sorted((tmp_path / "deploy").iterdir()):
+    for script in sorted((tmp_path / "deploy").glob("*.py")):
         run(tmp_path, "-c", f"import runpy; runpy.run_path({str(script)!r})")

@@ -83,6 +83,8 @@ class Machine:
             "PYTHONPATH": str(ROOT),
             "OMP_THREAD_LIMIT": "1",
         }
+        self.own: dict[str, dict[str, str]] = {}
+        """Environment of single processes, over that of all."""
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     # Processes
@@ -113,9 +115,8 @@ class Machine:
 
     def end(self) -> None:
         """Stop all that run; the folder stays."""
-        for name in ("worker", "temporal", "defradb"):
-            process = self.processes.get(name)
-            if process is not None and process.poll() is None:
+        for process in reversed(self.processes.values()):
+            if process.poll() is None:
                 process.kill()
                 process.wait()
 
@@ -129,7 +130,7 @@ class Machine:
                 stdout=output,
                 stderr=output,
                 cwd=self.folder,
-                env=self.environment,
+                env=self.environment | self.own.get(name, {}),
                 start_new_session=True,
             )
         return mark

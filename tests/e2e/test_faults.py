@@ -14,7 +14,6 @@ from temporalio.api.enums.v1 import EventType
 from activities.contracts import JobResult
 from tests.e2e.conftest import SampleRun
 from tests.e2e.machine import ENGINE_PROCESSES, JOB_SECONDS, RESUMES_SECONDS, Machine, until
-from worker import GRACE_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -83,12 +82,8 @@ async def test_a_worker_that_is_asked_to_leave_burns_no_attempt(sample_run: Samp
     mark = len(other.calls())
     handle = await other.start_job("deploy", SOURCE | {"pages": "1-20", "fresh": True})
     await until("a page is read", lambda: other.ended(mark) >= 1)
-    started = time.monotonic()
-    code = other.stop("worker")
-    took = time.monotonic() - started
-    assert code == 0
-    assert took <= GRACE_SECONDS + 15, "it ends within its grace"
-    assert other.ended(mark) < 20, "the run was over before the worker was asked to leave"
+    assert other.stop("worker") == 0, "it ends by itself"
+    assert other.ended(mark) < 20, "it stayed until its run was over instead of leaving the rest to the next worker"
     other.start("worker")
     result = await asyncio.wait_for(handle.result(), JOB_SECONDS)
     assert (result.state, result.pages_complete, result.failed) == ("complete", 20, ())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngImageFile
 
 from providers import leaves, pages, pdf_pages
 from providers.errors import Rejected
@@ -572,6 +573,38 @@ class TestRender:
         assert corner(raster.pixels) == expected
         assert (facts.width, facts.height) == (raster.width, raster.height)
         assert facts.rotation == {1: 0, 3: 180, 6: 90, 8: 270}[orientation]
+
+    @pytest.mark.parametrize("behind", [False, True])
+    def test_a_png_is_turned_wherever_that_stands(self, tmp_path: Path, behind: bool) -> None:
+        exif = Image.Exif()
+        exif[274] = 6
+        body = encoded(picture(), exif=exif)
+        at = body.index(b"eXIf") - 4
+        chunk = body[at : at + 12 + int.from_bytes(body[at : at + 4], "big")]
+        end = body.index(b"IEND") - 4
+        if behind:
+            body = body[:at] + body[at + len(chunk) : end] + chunk + body[end:]
+        path = tmp_path / "a.png"
+        path.write_bytes(body)
+        assert pages.leaf_facts(path, "image", 0).rotation == 90
+        assert corner(pages.render(path, "image", 0).pixels) == "top right"
+
+    def test_the_pixels_of_a_png_are_not_decoded_for_facts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decoded: list[object] = []
+        load = PngImageFile.load
+
+        def noted(image: PngImageFile) -> object:
+            decoded.append(image)
+            return load(image)
+
+        monkeypatch.setattr(PngImageFile, "load", noted)
+        picture().save(tmp_path / "a.png", dpi=(200, 200))
+        assert pages.leaf_facts(tmp_path / "a.png", "image", 0).width == pytest.approx(306, abs=0.1)
+        assert not decoded
+        pages.render(tmp_path / "a.png", "image", 0)
+        assert decoded
 
     def test_frames_of_a_tiff(self, tmp_path: Path) -> None:
         path = tmp_path / "a.tif"

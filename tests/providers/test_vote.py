@@ -364,5 +364,88 @@ class TestSample:
         ]
 
 
+class TestLinesOnEnd:
+    """Tesseract takes a column of page numbers, or a row of holes, for one line of text that stands on end."""
+
+    ENTRIES = ("Introduction", "Objectives and scope", "Related guidelines", "Intended audience")
+
+    def contents(self, *extra: Line) -> list[PageReading]:
+        one = page(*(line(title, 50, 100 + 14 * i) for i, title in enumerate(self.ENTRIES)), *extra)
+        other = page(
+            *(
+                Line([*line(title, 50, 99 + 14 * i, 12).words, *line(str(i + 1), 350, 99 + 14 * i, 12).words])
+                for i, title in enumerate(self.ENTRIES)
+            ),
+            provider="rapidocr",
+        )
+        return [one, other]
+
+    def test_gives_way_to_the_level_lines_that_another_read_there(self) -> None:
+        on_end = Line([Word("NYON", (350, 98, 357, 130), 20), Word("AWA", (350, 132, 357, 156), 11)], 2)
+        blended = blend(self.contents(on_end))
+        assert blended.text.splitlines() == [f"{title} {i}" for i, title in enumerate(self.ENTRIES, 1)]
+
+    def test_stays_where_nobody_read_level_lines(self) -> None:
+        spine = Line([Word("Guidelines", (380, 98, 390, 150), 92)], 2)
+        assert "Guidelines" in blend(self.contents(spine)).text
+
+    def test_an_initial_is_no_such_line(self) -> None:
+        initial = page(
+            Line([Word("I", (50, 98, 56, 122), 95)]), line("t was late.", 60, 100), line("He went.", 60, 112)
+        )
+        level = page(line("It was late.", 50, 99, 12), line("He went.", 60, 111, 12), provider="rapidocr")
+        assert blend([initial, level]).text.split()[-2:] == ["He", "went."]
+        assert "late." in blend([initial, level]).text
+
+
+class TestBullets:
+    def test_stand_apart_from_the_item(self) -> None:
+        assert two("¢ Laboratory-based tests", "•Laboratory-based tests").text == "• Laboratory-based tests"
+        assert two("e Anadolescent is", "•An adolescent is").text == "• An adolescent is"
+
+    @pytest.mark.parametrize("sign", ["e", "¢", "©", "°", "«", "o"])
+    def test_are_no_letters(self, sign: str) -> None:
+        blended = blend(
+            [
+                page(line(f"{sign} all adults of", 50, 100), line("more words than one", 50, 114)),
+                page(
+                    line("• all adults of", 49, 99, 12), line("more words than one", 49, 113, 12), provider="rapidocr"
+                ),
+            ],
+            {"e", "o"},
+        )
+        assert blended.text.splitlines()[0] == "• all adults of"
+        assert rules(blended)["•"] == "bullet"
+
+    def test_only_before_a_line(self) -> None:
+        assert "bullet" not in rules(two("the word o of it", "the word • of it")).values()
+
+    def test_numbers_and_dashes_of_the_other_engine_are_left_to_the_other_rules(self) -> None:
+        assert "bullet" not in rules(two("1 of the words", "• of the words")).values()
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("apart", "whole"),
+        [
+            ("see http://www.who. int/about/licensing. for", "see http://www.who.int/about/licensing. for"),
+            ("at ghostscript. com today", "at ghostscript.com today"),
+            ("at mupdf .com today", "at mupdf.com today"),
+            ("from www.example.org/ books/index.html here", "from www.example.org/books/index.html here"),
+        ],
+    )
+    def test_have_no_blanks(self, apart: str, whole: str) -> None:
+        words = {"at", "ghostscript", "com", "mupdf", "int", "who", "http", "from", "books", "see", "for"}
+        for first, second in ((apart, whole), (whole, apart)):
+            pages = [page(line(first, 50, 100)), page(line(second, 49, 99, 12), provider="rapidocr")]
+            assert blend(pages, words).text == whole
+
+    def test_but_the_word_before_one_is_apart(self) -> None:
+        assert two("at http://a.org/b today", "athttp://a.org/b today").text == "at http://a.org/b today"
+
+    def test_a_compound_is_not_cut_at_its_hyphen(self) -> None:
+        assert two("Anti- HCV tests", "Anti-HCV tests").text == "Anti-HCV tests"
+
+
 def test_empty_lines_do_no_harm() -> None:
     assert blend([PageReading("a", 10, 10, [Line([])]), page(line("text here", 5, 5))]).text == "text here"

@@ -250,3 +250,30 @@ def test_a_command_killed_while_it_starts_the_servers(make_stack: MakeStack, fak
     stack.ensure()
     assert set(states(stack).values()) == {"running"}
     assert sorted(all_of(stack)) == sorted(filter(None, pids(stack).values()))
+
+
+def test_a_key_that_is_set_later_reaches_the_worker(make_stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MISTRAL_API_KEY", "MINE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret-of-anthropic")
+    stack = make_stack(providers={"mine": {"kind": "openai-compatible", "key_env": "MINE_KEY"}})
+    assert stack.new_keys() == []  # nothing runs
+    stack.ensure()
+    before = pids(stack)
+    assert stack.new_keys() == []
+    assert not stack.renew_worker()
+
+    monkeypatch.setenv("MISTRAL_API_KEY", "secret-of-mistral")
+    monkeypatch.setenv("MINE_KEY", "secret-of-mine")
+    assert stack.new_keys() == ["MINE_KEY", "MISTRAL_API_KEY"]
+    assert stack.renew_worker()
+    after = pids(stack)
+    assert stack.new_keys() == []
+    assert after["worker"] != before["worker"]
+    assert (after["temporal"], after["defradb"]) == (before["temporal"], before["defradb"])
+    environment = Path(f"/proc/{after['worker']}/environ").read_bytes()
+    assert b"MISTRAL_API_KEY=secret-of-mistral" in environment
+    # By their names alone.
+    assert "secret-of" not in (stack.home / "stack.json").read_text()
+    assert stack.renew_worker(anyway=True)
+    assert pids(stack)["worker"] != after["worker"]

@@ -11,8 +11,8 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
-from activities.deleting import ORDER, being_deleted
-from activities.holdings import MEMBERS, count_documents, held
+from activities.deleting import ORDER
+from activities.holdings import MEMBERS, being_deleted, count_documents, held
 from schemas.documents import Book, Lease, OcrResult, Page
 from schemas.errors import StoreUnavailable
 from schemas.memory import SeededFaults

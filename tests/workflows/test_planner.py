@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,10 @@ from activities.contracts import (
     WorkResult,
     WorkUnit,
 )
-from activities.operation import Operation, Scope
+from activities.operation import Operation, Records, Scope
 from activities.registry import OPERATIONS
 from activities.state import JobState
+from schemas.documents import Page
 from workflows.driver import Carried, Planner
 
 PROVIDERS = ("pdf", "text-layer", "tesseract", "rapidocr", "vote", "rules", "structure")
@@ -136,8 +138,11 @@ def test_without_faults_everything_completes_and_second_opinions_keep_to_their_s
     assert 0 < len(second) <= 5
 
 
-def second_opinions(pages: int, range_of: tuple[int, ...], expected: dict[int, float]) -> list[int]:
-    """Pages of a range that get a second opinion, given what is expected of their first readings."""
+def second_opinions(
+    pages: int, range_of: tuple[int, ...], expected: dict[int, float], documents: dict[int, Page] | None = None
+) -> list[int]:
+    """Pages of a range that get a second opinion, given what is expected of their first readings; `documents` = how they
+    are in the database, from a job before."""
     operations = [OPERATIONS["ocr"], OPERATIONS["blend"]]
     state = JobState(
         config=config(pages, second_opinion_share=0.1),
@@ -146,6 +151,7 @@ def second_opinions(pages: int, range_of: tuple[int, ...], expected: dict[int, f
         own=("ocr", "blend"),
     )
     state.of("extract").complete = set(range_of)
+    OPERATIONS["ocr"].load(state, Records(documents or {}, None, None, {}))
     planner = Planner(state, operations)
     chosen: list[int] = []
     while not planner.settled():
@@ -172,6 +178,18 @@ def test_the_pages_with_the_most_expected_errors_get_the_second_opinions_of_thei
     assert second_opinions(100, body, many) == [80]
     assert second_opinions(100, body, {60: 0.3}) == [60]
     assert second_opinions(100, body, {60: 0.019}) == [], "few errors are expected: one reading is enough"
+
+
+def test_a_page_read_anew_keeps_its_second_opinion() -> None:
+    def read_by(*providers: str) -> Page:
+        return Page(key="book-1/60", page=60, ocr_results=[f"book-1/0060/ocr/{name}/abc" for name in providers])
+
+    assert second_opinions(100, (60,), {60: 0.3}) == [], "one page of a hundred has no part of the share"
+    assert second_opinions(100, (60,), {60: 0.3}, {60: read_by("tesseract", "rapidocr")}) == [60]
+    assert second_opinions(100, (60,), {60: 0.3}, {60: read_by("rapidocr")}) == [], "that was its only reading"
+    assert second_opinions(100, (60,), {60: 0.01}, {60: read_by("tesseract", "rapidocr")}) == [], "it is read well now"
+    body, many = tuple(range(31, 81)), {page: 0.02 + page / 1000 for page in range(1, 101)}
+    assert second_opinions(100, body, many, {60: read_by("tesseract", "rapidocr")}) == [80], "the worst, and no more"
 
 
 def test_units_of_a_blend_name_the_range_whose_words_they_know() -> None:
@@ -268,3 +286,135 @@ def test_quotas_of_all_ranges_add_up_and_the_front_has_most(pages: int, expected
 
 def test_no_share_no_second_opinions() -> None:
     assert quotas(120, 0.0) == [0, 0, 0]
+
+
+# Remote providers -----------------------------------------------------------------------------------------------------
+
+IN_A_ROW = 3
+REJECTED = Failure(code="Rejected", message="the picture is refused")
+
+
+def remote_book(pages: int, *, in_flight: int = 1, fallback: str = "", provider: str = "mistral") -> Planner:
+    """`ocr` alone, by a remote provider, of pages that are extracted."""
+    job = config(pages, ocr=provider, fallbacks={f"ocr {provider}": fallback} if fallback else {})
+    policy = ProviderPolicy(
+        name="mistral",
+        queue="mistral",
+        in_flight=in_flight,
+        page_timeout_seconds=1,
+        max_attempts=3,
+        remote=True,
+        failing_in_a_row=IN_A_ROW,
+    )
+    job = job.model_copy(update={"providers": {**job.providers, "mistral": policy}})
+    state = state_of(job, [OPERATIONS["ocr"]])
+    state.of("extract").complete = set(state.pages)
+    return Planner(state, [OPERATIONS["ocr"]])
+
+
+def drive(planner: Planner, fails: Callable[[WorkUnit], bool]) -> list[WorkUnit]:
+    """One unit after the other until all is settled or the planner stops; returns what was sent."""
+    sent: list[WorkUnit] = []
+    while not planner.settled() and not planner.stopped:
+        planner.collect()
+        unit = planner.next_unit()
+        assert unit is not None, planner.incomplete()
+        sent.append(unit)
+        failure = REJECTED if fails(unit) else None
+        outcomes = tuple(
+            Outcome(item=item, status="permanent" if failure else "ok", failure=failure, artifact="a" * 64)
+            for item in unit.items
+        )
+        planner.apply(Carried(unit, work=WorkResult(outcomes=outcomes), save=SaveResult()))
+        assert len(sent) < 1000
+    return sent
+
+
+def by_mistral(unit: WorkUnit) -> bool:
+    return unit.provider == "mistral"
+
+
+def test_a_page_that_a_provider_fails_at_is_tried_alone_by_its_fallback() -> None:
+    planner = remote_book(6, fallback="tesseract")
+    sent = drive(planner, lambda unit: by_mistral(unit) and unit.pages == (2,))
+    by = {page: [unit.provider for unit in sent if page in unit.pages] for page in range(1, 7)}
+    assert by == {page: ["mistral", "tesseract"] if page == 2 else ["mistral"] for page in range(1, 7)}
+    assert [unit.single for unit in sent if unit.provider == "tesseract"] == [True]
+    assert planner.state.of("ocr").complete == set(range(1, 7))
+    assert not planner.state.of("ocr").failed
+    assert not planner.notes
+
+
+def test_a_page_at_which_the_fallback_fails_too_has_failed() -> None:
+    planner = remote_book(4, fallback="tesseract")
+    sent = drive(planner, lambda unit: unit.pages == (2,))
+    assert [unit.provider for unit in sent if unit.pages == (2,)] == ["mistral", "tesseract"]
+    assert planner.state.of("ocr").failed == {2: REJECTED}
+    assert planner.state.of("ocr").complete == {1, 3, 4}
+
+
+def test_a_provider_that_fails_in_a_row_is_given_up_and_its_fallback_does_the_rest() -> None:
+    planner = remote_book(20, fallback="tesseract")
+    sent = drive(planner, by_mistral)
+    asked = [page for unit in sent if by_mistral(unit) for page in unit.pages]
+    assert len(asked) == IN_A_ROW
+    assert planner.state.of("ocr").complete == set(range(1, 21))
+    assert planner.notes == ["mistral failed 3 times in a row; tesseract goes on."]
+    assert not planner.stopped
+
+
+def test_failures_that_are_not_in_a_row_give_nobody_up() -> None:
+    planner = remote_book(30, fallback="tesseract")
+    sent = drive(planner, lambda unit: by_mistral(unit) and unit.pages[0] % IN_A_ROW != 0)
+    assert {page for unit in sent if by_mistral(unit) for page in unit.pages} == set(range(1, 31))
+    assert not planner.notes
+
+
+def test_without_a_fallback_a_provider_that_fails_in_a_row_stops_the_job() -> None:
+    planner = remote_book(20)
+    sent = drive(planner, lambda unit: True)
+    assert len(sent) == IN_A_ROW, "it does not burn through the book"
+    assert planner.stopped == (
+        "ProviderFailing: mistral failed 3 times in a row, at last with Rejected: the picture is refused"
+    )
+    assert len(planner.state.of("ocr").failed) == IN_A_ROW
+
+
+def test_an_engine_of_ones_own_may_fail_at_every_page() -> None:
+    planner = remote_book(20, provider="tesseract")
+    drive(planner, lambda unit: True)
+    assert set(planner.state.of("ocr").failed) == set(range(1, 21))
+    assert not planner.stopped
+
+
+def test_of_a_remote_provider_as_many_are_sent_as_it_serves_at_once() -> None:
+    planner = remote_book(10, in_flight=2)
+    planner.collect()
+    first, second = planner.next_unit(), planner.next_unit()
+    assert first is not None
+    assert second is not None
+    assert planner.next_unit() is None, "what waited in its queue could not be held back"
+    done = tuple(Outcome(item=item, status="ok", artifact="a" * 64) for item in first.items)
+    planner.apply(Carried(first, work=WorkResult(outcomes=done), save=SaveResult()))
+    assert planner.next_unit() is not None
+    assert planner.next_unit() is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pages=st.integers(1, 40),
+    in_flight=st.integers(1, 6),
+    fault=st.sampled_from([0.0, 0.2, 0.6, 1.0]),
+    seed=st.integers(0, 2**32),
+)
+def test_with_a_fallback_every_book_is_settled(pages: int, in_flight: int, fault: float, seed: int) -> None:
+    planner = remote_book(pages, in_flight=in_flight, fallback="tesseract")
+    sent = run(planner, random.Random(seed), fault)
+    own = planner.state.of("ocr")
+    assert set(own.complete) | set(own.failed) == set(planner.state.pages)
+    assert not planner.stopped
+    assert not +planner.sent, "nothing is under way any more"
+    if fault == 0.0:
+        assert {unit.provider for unit in sent} == {"mistral"}
+    if fault == 1.0:
+        assert {unit.provider for unit in sent} == {"mistral", "tesseract"}

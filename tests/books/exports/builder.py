@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from activities.job import BOOK_PROVIDERS
+from activities.choosing import BOOK_PROVIDERS
 from activities.operation import choice_of
 from activities.paragraph.operation import paragraph_inputs
 from activities.structure.operation import structure_inputs

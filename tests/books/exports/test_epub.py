@@ -105,12 +105,13 @@ def test_structure_of_a_rich_book(rich: BookView, tmp_path: Path) -> None:
 def test_metadata(rich: BookView, tmp_path: Path) -> None:
     book = Reader(made(rich, tmp_path))
     dc = "{http://purl.org/dc/elements/1.1/}"
-    values = {
-        name: [e.text for e in book.package.iter(f"{dc}{name}")] for name in ("title", "creator", "date", "identifier")
-    }
+    names = ("title", "creator", "date", "identifier", "description", "contributor", "subject")
+    values = {name: [e.text for e in book.package.iter(f"{dc}{name}")] for name in names}
     assert values["title"][1] == "A Sub-title"
     assert values["creator"] == ["Ann Author"]
     assert values["date"] == ["1901"]
+    assert values["description"] == ["Days & <how> they go."]
+    assert (values["contributor"], values["subject"]) == (["Q. R. <S> (editor)"], ["Calendars -- Early works"])
     assert values["identifier"][0].startswith("urn:uuid:")
     again = tmp_path / "again"
     again.mkdir()

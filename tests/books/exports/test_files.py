@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from books.exports.files import written
 from books.exports.job import Export
 from books.exports.registry import FORMATS, parse_formats
 from books.view import BookView
-from schemas.errors import ArtifactMissing, BadInput, DiskFull
+from schemas.errors import ArtifactMissing, BadInput, DiskFull, ShelfError
 
 
 def left(folder: Path) -> list[str]:
@@ -56,6 +58,36 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DiskFull, match="--out"), written(tmp_path / "file" / "out", folder=False, force=False):
         pytest.fail("the block must not be entered")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "says"),
+    [
+        (errno.ENOSPC, DiskFull, "No room left to write"),
+        (errno.EDQUOT, DiskFull, "No room left to write"),
+        (errno.EACCES, DiskFull, "may not be written: Permission denied"),
+        (errno.ENAMETOOLONG, ShelfError, "was not written: File name too long: elsewhere"),
+        (errno.EIO, ShelfError, "was not written: Input/output error: elsewhere"),
+    ],
+)
+def test_what_the_system_refuses_is_said_as_it_is(
+    tmp_path: Path, number: int, kind: type[ShelfError], says: str
+) -> None:
+    with pytest.raises(ShelfError, match=says) as caught, written(tmp_path / "out", folder=False, force=False):
+        raise OSError(number, os.strerror(number), "elsewhere")
+    assert type(caught.value) is kind
+    assert str(tmp_path / "out") in caught.value.message
+    assert caught.value.next_step
+    assert left(tmp_path) == []
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ShelfError, match="too long") as caught,
+        written(tmp_path / ("o" * 300), folder=False, force=False),
+    ):
+        pytest.fail("the block must not be entered")
+    assert not isinstance(caught.value, DiskFull)
 
 
 def test_formats_by_name() -> None:

@@ -86,7 +86,7 @@ class TestJson:
         export = Export(rich, sources=asyncio.run(gather_sources(rich)))
         write_json(export, tmp_path / "book.json")
         found: dict[str, Any] = json.loads((tmp_path / "book.json").read_text(encoding="utf-8"))
-        assert (found["format"], found["version"]) == ("shelf-book", "1.0")
+        assert (found["format"], found["version"]) == ("shelf-book", "1.1")
         assert found["book"]["key"] == BOOK
         assert found["book"]["evidence"]["title"] == {"page": 1, "confidence": 0.9, "source": "title_page"}
         first, fifth = found["pages"][0], found["pages"][4]

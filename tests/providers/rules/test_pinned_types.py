@@ -1,8 +1,12 @@
-"""What a person says of the kind of a page: certain where the contents and the metadata are looked for."""
+"""What a person says of the kind of a page: certain where the contents and the metadata are looked for, and for the kinds
+of which a book has one page."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from providers.rules.contents import find
+from providers.rules.labels import propose, sequence
 from providers.rules.metadata import extract
 from schemas.reading import PageReading
 from tests.providers.reading_helpers import body, line, page
@@ -75,3 +79,56 @@ class TestMetadata:
         book = pages(self.TRUE, old, self.NOTICE, *[body(str(n), rows=12) for n in range(1, 6)])
         assert extract(book).year == 1950
         assert extract(book, types={3: "copyright"}).year == 2003
+
+
+class TestTypes:
+    FALSE, TRUE, NOTICE = TestMetadata.FALSE, TestMetadata.TRUE, TestMetadata.NOTICE
+    BODY = tuple(body(str(n), rows=12) for n in range(1, 6))
+
+    @staticmethod
+    def types(*given: PageReading, said: Mapping[int, str] | None = None) -> list[str]:
+        return [label.page_type for label in sequence([propose(each) for each in given], types=said)]
+
+    def test_a_guessed_title_page_yields_to_the_one_that_is_said(self) -> None:
+        book = (self.TRUE, body(None, rows=12), self.FALSE, *self.BODY)
+        guessed = self.types(*book).index("title_page")
+        assert guessed in (0, 2)
+        said = 2 - guessed
+        found = self.types(*book, said={said: "title_page"})
+        assert (found[said], found.count("title_page")) == ("title_page", 1)
+
+    def test_so_does_a_guessed_copyright_page(self) -> None:
+        old = page(line("© Tom Wood 1950. All rights of this other book are reserved and more", 40, 300, 7))
+        book = (self.TRUE, old, self.NOTICE, *self.BODY)
+        assert self.types(*book)[1] == "copyright"
+        found = self.types(*book, said={2: "copyright"})
+        assert (found[2], found.count("copyright")) == ("copyright", 1)
+        assert found[0] == "title_page"
+
+    def test_one_that_no_rule_would_take_far_into_the_book(self) -> None:
+        book = (self.TRUE, *self.BODY, ODD)
+        assert self.types(*book)[0] == "title_page"
+        found = self.types(*book, said={6: "title_page"})
+        assert [at for at, kind in enumerate(found) if kind == "title_page"] == [6]
+        notice_last = self.types(*book, said={6: "copyright"})
+        assert (notice_last[0], notice_last[6]) == ("title_page", "copyright")
+
+    def test_a_page_that_is_said_to_be_something_else_is_none(self) -> None:
+        book = (self.TRUE, body(None, rows=12), *self.BODY)
+        assert self.types(*book)[0] == "title_page"
+        assert "title_page" not in self.types(*book, said={0: "dedication"})
+
+    def test_what_is_said_twice_stands_twice(self) -> None:
+        book = (self.TRUE, body(None, rows=12), self.FALSE, *self.BODY)
+        found = self.types(*book, said={0: "title_page", 2: "title_page"})
+        assert [at for at, kind in enumerate(found) if kind == "title_page"] == [0, 2]
+
+    def test_of_a_page_that_could_not_be_read(self) -> None:
+        readings = [None, *(propose(each) for each in (self.TRUE, *self.BODY))]
+        found = [label.page_type for label in sequence(readings, types={0: "title_page"})]
+        assert found[0] == "title_page"
+        assert found.count("title_page") == 1
+
+    def test_other_types_change_nothing_around_them(self) -> None:
+        book = (self.TRUE, body(None, rows=12), *self.BODY)
+        assert self.types(*book, said={4: "notes"}) == self.types(*book)

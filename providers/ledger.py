@@ -1,0 +1,241 @@
+"""The way of one call to a remote provider: cooling, rate, intent, call, price, note.
+
+A note of every call lies in the artifact store under the fingerprint of what was asked, so that no crash loses what a call
+cost, and none is repeated whose outcome is known. Between an intent and its note lies the call itself; who dies there
+leaves the intent, and the next to ask the same thing reports it as `unknown`, at the high estimate.
+
+The bound: in any window of w seconds one worker process begins at most `requests_per_second * w + 1` calls of a provider,
+repeats, repair turns and polls included; a process that starts anew begins a new window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from providers.artifacts import ArtifactStore
+from providers.errors import Cooling, ProviderError, RateLimited, ServerError
+from providers.prices import Usage, call_price, high_estimate
+from providers.queues import ProviderQueue
+from schemas import telemetry
+
+T = TypeVar("T")
+
+COOLING_SECONDS = 5.0
+"""A unit that would wait longer for its provider goes back to its queue instead (design §6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response(Generic[T]):
+    """What a provider answered to one call that it charges for."""
+
+    value: T
+    usage: Usage
+    model: str
+    """As the response names it: the price goes by it."""
+    raw: bytes = b""
+    """As received."""
+
+
+class Calls(Protocol):
+    """What an adapter is given to make its calls with."""
+
+    async def paid(self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "") -> T:
+        """One call that may be charged. `send` makes exactly one request and raises ProviderError."""
+
+    async def free(self, send: Callable[[], Awaitable[T]]) -> T:
+        """One call that costs nothing (a poll): limited, not noted."""
+
+    async def remember(self, name: str, value: str) -> None:
+        """Keep something across attempts, before what follows from it (the address of a submitted operation)."""
+
+    async def recall(self, name: str) -> str | None:
+        """What an earlier attempt at the same question remembered."""
+
+
+class Bucket:
+    """The rate of one provider in this process: calls begin one after the other, never closer than the rate allows."""
+
+    def __init__(self, requests_per_second: float | None) -> None:
+        self.gap = 1.0 / requests_per_second if requests_per_second else 0.0
+        self._next = 0.0
+        self._one = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for this call's turn; the next one's begins to count when the block ends, which is when the call is sent."""
+        if not self.gap:
+            yield
+            return
+        async with self._one:
+            # A timer may fire a clock tick early, and the bound is exact.
+            while (left := self._next - time.monotonic()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(left)
+            try:
+                yield
+            finally:
+                self._next = time.monotonic() + self.gap
+
+
+class Buckets:
+    """One bucket per provider, shared by all activities of a worker process."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Bucket] = {}
+
+    def of(self, row: ProviderQueue) -> Bucket:
+        return self._by_name.setdefault(row.name, Bucket(row.requests_per_second))
+
+
+async def cool(artifacts: ArtifactStore, provider: str) -> None:
+    """Wait until the provider may be called again. Raises Cooling where that would be long."""
+    until, reason = await asyncio.to_thread(artifacts.cooling, provider)
+    left = until - time.time()
+    if left > COOLING_SECONDS:
+        raise Cooling(f"{provider} cools down for {left:.0f} s: {reason}", left)
+    if left > 0:
+        await asyncio.sleep(left)
+
+
+async def note_cooling(artifacts: ArtifactStore, provider: str, error: ProviderError) -> None:
+    """Let everybody who shares the artifact store know that the provider asked for patience."""
+    if isinstance(error, RateLimited):
+        telemetry.throttled(provider, error.retry_after_seconds)
+    if isinstance(error, RateLimited) and error.retry_after_seconds:
+        until = time.time() + error.retry_after_seconds
+        await asyncio.to_thread(artifacts.set_cooling, provider, until, error.message)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """`Calls` of one question (one page, or one turn of a conversation) in one attempt of an activity.
+
+    Notes have the fields of a call beside those of `who`, so that a later attempt can report them."""
+
+    artifacts: ArtifactStore
+    row: ProviderQueue
+    bucket: Bucket
+    fingerprint: str
+    attempt_id: str
+    """Names this attempt; the number of the call is added to it."""
+    who: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    """What is asked, where it is not the row's own."""
+    estimate_usd: float | None = None
+    """High estimate of one call, noted where nobody knows; by default that of a page."""
+    made: list[dict[str, Any]] = field(default_factory=list)
+    """Notes of the calls of this attempt, in order."""
+
+    async def paid(self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "") -> T:
+        """One call that may be charged: intent, call, note. Raises ProviderError."""
+        call_id = f"{self.attempt_id}/{len(self.made) + 1}"
+        note: dict[str, Any] = {
+            **self.who,
+            "id": call_id,
+            "provider": self.row.name,
+            "model": self.model or self.row.model,
+            "prompt_hash": prompt_hash,
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "read": 0,
+            "execution_seconds": 0.0,
+            "cost_usd": self._unknown(),
+        }
+        # What the next attempt reports, if this one ends before it can say more.
+        lost = {**note, "outcome": "unknown", "error": "the worker died before the answer was noted"}
+        async with self._turn():
+            await asyncio.to_thread(self.artifacts.write_intent, self.fingerprint, call_id, lost)
+        began = time.monotonic()
+        try:
+            response = await send()
+        except ProviderError as error:
+            unknown = error.cost_usd is None
+            note |= {
+                "outcome": "unknown" if unknown else "failed",
+                "error": f"{error.kind}: {error.message}",
+                "cost_usd": self._unknown() if unknown else error.cost_usd,
+                "model": error.model or note["model"],
+                "input_tokens": error.input_tokens,
+                "output_tokens": error.output_tokens,
+            }
+            await self._note(call_id, note, began, error.raw)
+            await note_cooling(self.artifacts, self.row.name, error)
+            raise
+        except Exception as error:
+            # A bug in an adapter, after the provider was paid: what it cost is not known.
+            note |= {"outcome": "unknown", "error": f"{type(error).__name__}: {error}"}
+            await self._note(call_id, note, began, b"")
+            raise ServerError(f"{type(error).__name__}: {error}", cost_usd=None) from error
+        price = call_price(self.row, response.model or self.model or self.row.model, response.usage)
+        note |= {
+            "outcome": "ok",
+            "read": 1,
+            "model": response.model,
+            "cost_usd": price.usd,
+            "price_source": price.source,
+            "input_tokens": response.usage.input_tokens,
+            "output_tokens": response.usage.output_tokens,
+        }
+        await self._note(call_id, note, began, response.raw)
+        return response.value
+
+    async def free(self, send: Callable[[], Awaitable[T]]) -> T:
+        """One call that costs nothing: limited, not noted."""
+        async with self._turn():
+            pass
+        try:
+            return await send()
+        except RateLimited as error:
+            await note_cooling(self.artifacts, self.row.name, error)
+            raise
+
+    async def remember(self, name: str, value: str) -> None:
+        await asyncio.to_thread(
+            self.artifacts.record_attempt, self.fingerprint, f"note/{name}", {"note": name, "value": value}
+        )
+
+    async def recall(self, name: str) -> str | None:
+        notes = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
+        note = notes.get(f"note/{name}")
+        return str(note["value"]) if note is not None else None
+
+    async def recover(self) -> None:
+        """Turn intents that earlier attempts left into notes of calls with an unknown outcome."""
+        for call_id, lost in (await asyncio.to_thread(self.artifacts.open_intents, self.fingerprint)).items():
+            if not call_id.startswith(f"{self.attempt_id}/"):
+                known = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
+                if call_id not in known:
+                    await asyncio.to_thread(self.artifacts.record_attempt, self.fingerprint, call_id, lost)
+                await asyncio.to_thread(self.artifacts.settle_intent, self.fingerprint, call_id)
+
+    async def notes(self) -> list[dict[str, Any]]:
+        """Notes of all calls that were ever made for this question, oldest first, without raw responses."""
+        records = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
+        calls = [record for record in records.values() if "outcome" in record and "at" in record]
+        return [
+            {name: value for name, value in record.items() if name != "raw"}
+            for record in sorted(calls, key=lambda record: (record["at"], record["id"]))
+        ]
+
+    def _unknown(self) -> float | None:
+        return self.estimate_usd if self.estimate_usd is not None else high_estimate(self.row, self.row.model)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        await cool(self.artifacts, self.row.name)
+        async with self.bucket.turn():
+            # Another call may have been told to slow down while this one waited.
+            await cool(self.artifacts, self.row.name)
+            yield
+
+    async def _note(self, call_id: str, note: dict[str, Any], began: float, raw: bytes) -> None:
+        note["execution_seconds"] = round(time.monotonic() - began, 3)
+        self.made.append(note)
+        await asyncio.to_thread(
+            self.artifacts.record_attempt, self.fingerprint, call_id, {**note, **({"raw": raw} if raw else {})}
+        )
+        await asyncio.to_thread(self.artifacts.settle_intent, self.fingerprint, call_id)

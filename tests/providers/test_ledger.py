@@ -1,0 +1,148 @@
+"""The way of a paid call: nothing is paid twice whose outcome is known, and what is not known is said."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from providers.errors import BadOutput, Connection, Cooling, ProviderError, RateLimited, ServerError
+from providers.ledger import Bucket, Ledger, Response
+from providers.local_artifacts import LocalArtifactStore
+from providers.prices import Usage
+from providers.queues import provider_queues
+
+QUESTION = "a1" * 32
+ROW = replace(provider_queues()["mistral"], usd_per_page=0.004, requests_per_second=None)
+
+
+def ledger(store: LocalArtifactStore, attempt: int = 1) -> Ledger:
+    who = {"epoch": 1, "run_id": "r", "workflow_id": "w", "activity_id": "7", "attempt": attempt, "queue_seconds": 0.5}
+    return Ledger(store, ROW, Bucket(None), QUESTION, f"r/7/{attempt}", {**who, "pages": [3]})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalArtifactStore:
+    return LocalArtifactStore(tmp_path)
+
+
+def answering(text: str) -> Response[str]:
+    return Response(text, Usage(pages=1), "mistral-ocr-4-1", raw=b'{"pages": []}')
+
+
+async def test_a_call_is_noted_with_its_price_and_its_raw_response(store: LocalArtifactStore) -> None:
+    async def send() -> Response[str]:
+        assert store.open_intents(QUESTION), "the intent lies on disk before the call leaves"
+        return answering("text")
+
+    book = ledger(store)
+    assert await book.paid(send, prompt_hash="abc") == "text"
+    (note,) = await book.notes()
+    assert (note["outcome"], note["cost_usd"], note["read"], note["prompt_hash"]) == ("ok", 0.004, 1, "abc")
+    assert note["id"] == "r/7/1/1"
+    assert note["price_source"].startswith("[providers.mistral]")
+    assert store.open_intents(QUESTION) == {}
+    assert "raw" in store.attempts(QUESTION)["r/7/1/1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "cost"),
+    [
+        (ServerError("500"), "failed", 0.0),
+        (BadOutput("cut off", cost_usd=0.004, raw=b"{}"), "failed", 0.004),
+        (Connection("answer lost", cost_usd=None), "unknown", 0.004),
+    ],
+)
+async def test_a_failed_call_costs_what_is_known_of_it_else_the_high_estimate(
+    store: LocalArtifactStore, error: ProviderError, outcome: str, cost: float
+) -> None:
+    async def send() -> Response[str]:
+        raise error
+
+    book = ledger(store)
+    with pytest.raises(type(error)):
+        await book.paid(send)
+    (note,) = await book.notes()
+    assert (note["outcome"], note["cost_usd"]) == (outcome, cost)
+    assert note["error"].startswith(f"{error.kind}: ")
+    assert store.open_intents(QUESTION) == {}
+
+
+async def test_a_bug_after_the_answer_is_a_call_of_unknown_outcome(store: LocalArtifactStore) -> None:
+    async def send() -> Response[str]:
+        raise KeyError("pages")
+
+    book = ledger(store)
+    with pytest.raises(ServerError):
+        await book.paid(send)
+    assert [note["outcome"] for note in await book.notes()] == ["unknown"]
+
+
+async def test_a_worker_that_dies_in_a_call_leaves_an_intent_which_the_next_attempt_reports(
+    store: LocalArtifactStore,
+) -> None:
+    sent = asyncio.Event()
+
+    async def send() -> Response[str]:
+        sent.set()
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    dying = asyncio.ensure_future(ledger(store).paid(send))
+    await sent.wait()
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    assert store.open_intents(QUESTION), "whether it was charged is not known"
+
+    again = ledger(store, attempt=2)
+    await again.recover()
+    await again.recover()
+    assert await again.paid(lambda: _later(answering("text"))) == "text"
+    notes = await again.notes()
+    assert [(note["outcome"], note["cost_usd"], note["attempt"]) for note in notes] == [
+        ("unknown", 0.004, 1),
+        ("ok", 0.004, 2),
+    ]
+
+
+async def _later(response: Response[str]) -> Response[str]:
+    return response
+
+
+async def test_retry_after_cools_the_provider_for_everybody(store: LocalArtifactStore) -> None:
+    async def refused() -> Response[str]:
+        raise RateLimited("slow down", 60)
+
+    with pytest.raises(RateLimited):
+        await ledger(store).paid(refused)
+    with pytest.raises(Cooling) as cooling:
+        await ledger(LocalArtifactStore(store.root), attempt=2).paid(lambda: _later(answering("never sent")))
+    assert 50 < (cooling.value.retry_after_seconds or 0) <= 60
+    assert len(await ledger(store).notes()) == 1, "what was not sent is no call"
+
+
+async def test_what_was_submitted_is_remembered_over_attempts(store: LocalArtifactStore) -> None:
+    await ledger(store).remember("operation", "https://example.test/1")
+    assert await ledger(store, attempt=2).recall("operation") == "https://example.test/1"
+    assert await ledger(store).recall("other") is None
+    assert await ledger(store).notes() == [], "a memory is no call"
+
+
+async def test_calls_are_spaced_evenly_and_never_in_bursts() -> None:
+    bucket = Bucket(50)
+    began: list[float] = []
+
+    async def call() -> None:
+        async with bucket.turn():
+            began.append(time.monotonic())
+
+    await asyncio.gather(*(call() for _ in range(10)))
+    await asyncio.sleep(0.2)
+    await asyncio.gather(*(call() for _ in range(5)))
+    began.sort()
+    for first in range(len(began)):
+        for last in range(first + 1, len(began)):
+            assert last - first <= (began[last] - began[first]) * 50 + 1e-6, "at most rate x window + 1 in any window"
