@@ -39,7 +39,7 @@ ARG GID=1000
 RUN groupadd --non-unique --gid "${GID}" shelf \
     && useradd --no-log-init --create-home --uid "${UID}" --gid "${GID}" shelf \
     # A new volume takes its owner from the folder that it covers.
-    && install --directory --owner shelf --group shelf /var/lib/shelf /var/lib/defradb
+    && install --directory --owner shelf --group shelf /var/lib/shelf /var/lib/defradb /var/lib/artifacts
 COPY --from=defradb /opt/defradb/ /opt/defradb/
 COPY --from=packages /opt/venv/ /opt/venv/
 WORKDIR /app

@@ -44,7 +44,6 @@ def improve(
     async def command() -> int | None:
         from cli.spending import spending
         from cli.starting import known_book, run_job
-        from cli.summary import Ending, with_steps
         from schemas.errors import BadInput
 
         chosen = spending(llm, budget, allow_unpriced)
@@ -74,7 +73,6 @@ def improve(
                 wait=wait,
                 detach=detach,
                 as_json=as_json,
-                ending=Ending(with_steps, show_purchase),
             )
 
     connect.run(command)
@@ -175,39 +173,3 @@ def _price(row: dict[str, Any]) -> str:
         return "free"
     high = f" (up to ${cost['high']:.4f})" if cost["high"] > cost["expected"] else ""
     return f"${cost['expected']:.4f}{high}"
-
-
-def show_purchase(summary: dict[str, Any]) -> None:
-    """Lot by lot what was bought and gained, then why no more."""
-    from cli import output
-    from cli.summary import show_failures
-
-    bought = summary["purchase"]
-    rows = [
-        [
-            lot["provider"] + (" (compared)" if lot["compared"] else ""),
-            lot["pages"],
-            output.money(lot["cost_usd"]),
-            f"{lot['wrong_before']:,.0f}",
-            f"{lot['wrong_after']:,.0f}",
-            f"{(lot['wrong_before'] - lot['wrong_after']) / lot['cost_usd']:,.0f}" if lot["cost_usd"] else None,
-        ]
-        for lot in bought["lots"]
-    ]
-    headers = ["provider", "pages", "cost", "wrong before", "after", "gain per dollar"]
-    output.table(headers, rows, right=headers[2:])
-    print()
-    gained = bought["wrong_before"] - bought["wrong_after"]
-    share = f" ({gained / bought['wrong_before']:.0%})" if bought["wrong_before"] else ""
-    output.facts(
-        [
-            ("Bought", bought["pages"] or "nothing"),
-            ("Considered", f"{bought['considered']} pages"),
-            ("Gained", f"{gained:,.0f} expected wrong characters fewer{share}"),
-            ("Cost", output.money(bought["cost_usd"])),
-            ("Stopped", bought["stopped"]),
-            ("Time", output.duration(summary["seconds"])),
-            ("Temporal UI", summary["url"]),
-        ]
-    )
-    show_failures(summary)

@@ -7,6 +7,7 @@ they share. Nothing here starts or stops a worker.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +49,7 @@ ABOUT_TO_GO_SECONDS = 1.0
 
 BEFORE = " | limit before: "
 """In the reason of a pause: the limit that was set when it began, and that `resume` sets again. The server keeps one value."""
+REASON = re.compile(rf"(?P<reason>.*?)(?:{re.escape(BEFORE)}(?P<before>\d+(\.\d+)?(e[-+]\d+)?))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ async def _queue_state(client: Client, row: ProviderQueue) -> QueueState:
     # The server's own default (a thousand a second) limits nobody.
     source = "set" if is_set else "worker" if by_worker else "none"
     rate = limit.rate_limit.requests_per_second if is_set else effective.requests_per_second
-    reason, _, before = metadata.reason.partition(BEFORE)
+    said = REASON.fullmatch(metadata.reason)
+    assert said is not None
     return QueueState(
         row=row,
         workers=len({poller.identity for poller in described.pollers}),
@@ -139,10 +142,10 @@ async def _queue_state(client: Client, row: ProviderQueue) -> QueueState:
         source=source,
         backlog=described.stats.approximate_backlog_count,
         backlog_age_seconds=described.stats.approximate_backlog_age.ToTimedelta().total_seconds(),
-        reason=reason if is_set else "",
+        reason=said["reason"] if is_set else "",
         by=metadata.update_identity if is_set else "",
         since=metadata.update_time.ToDatetime(tzinfo=UTC) if is_set else None,
-        limit_before=float(before) if is_set and rate == 0 and before else None,
+        limit_before=float(said["before"]) if is_set and rate == 0 and said["before"] else None,
     )
 
 
@@ -326,6 +329,9 @@ def describe(state: QueueState) -> str:
     if state.source != "set" or state.effective is None:
         return ""
     what = "paused" if state.paused else f"limited to {rate(state.effective)}"
+    if state.row.requests_per_second is not None and state.effective > state.row.requests_per_second:
+        # Set past `shelf queue limit`, which refuses it.
+        what += f" (each worker keeps to {rate(state.row.requests_per_second)} all the same)"
     since = f" since {state.since.isoformat(timespec='seconds')}" if state.since else ""
     return f"{what}{f' by {state.by}' if state.by else ''}{since}{f': {state.reason}' if state.reason else ''}"
 

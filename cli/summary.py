@@ -153,10 +153,44 @@ def show_entries(entries: Sequence[dict[str, Any]]) -> None:
     output.table(["Contents", "printed", "page"], rows, right=["printed", "page"])
 
 
+def show_purchase(summary: dict[str, Any]) -> None:
+    """Lot by lot what was bought and gained, then why no more."""
+    bought = summary["purchase"]
+    rows = [
+        [
+            lot["provider"] + (" (compared)" if lot["compared"] else ""),
+            lot["pages"],
+            output.money(lot["cost_usd"]),
+            f"{lot['wrong_before']:,.0f}",
+            f"{lot['wrong_after']:,.0f}",
+            f"{(lot['wrong_before'] - lot['wrong_after']) / lot['cost_usd']:,.0f}" if lot["cost_usd"] else None,
+        ]
+        for lot in bought["lots"]
+    ]
+    headers = ["provider", "pages", "cost", "wrong before", "after", "gain per dollar"]
+    output.table(headers, rows, right=headers[2:])
+    print()
+    gained = bought["wrong_before"] - bought["wrong_after"]
+    share = f" ({gained / bought['wrong_before']:.0%})" if bought["wrong_before"] else ""
+    output.facts(
+        [
+            ("Bought", bought["pages"] or "nothing"),
+            ("Considered", f"{bought['considered']} pages"),
+            ("Gained", f"{gained:,.0f} expected wrong characters fewer{share}"),
+            ("Cost", output.money(bought["cost_usd"])),
+            ("Stopped", bought["stopped"]),
+            ("Time", output.duration(summary["seconds"])),
+            ("Temporal UI", summary["url"]),
+        ]
+    )
+    show_failures(summary)
+
+
 ENDINGS = {
     "ProcessPages": Ending(with_book, show_book),
     "EditLeaves": Ending(with_book, show_book),
     "RerunToc": Ending(with_contents, show_contents),
+    "Improve": Ending(with_steps, show_purchase),
 }
 """By the name of a job; the others show their counts."""
 

@@ -201,8 +201,10 @@ class Watch:
         """Once for each: a provider that somebody paused, one that cools down, a queue that nobody serves."""
         from cli.control import waits_for
 
-        with contextlib.suppress(ShelfError, RPCError):
-            for said in await waits_for(self.shelf, self.client, [self.workflow_id, *self._ranges]):
+        with contextlib.suppress(ShelfError, RPCError, TimeoutError):
+            async with asyncio.timeout(QUERY_TIMEOUT.total_seconds()):
+                found = await waits_for(self.shelf, self.client, [self.workflow_id, *self._ranges])
+            for said in found:
                 if said not in self.told:
                     self.told.add(said)
                     display.note(f"Waiting for {said}")

@@ -19,5 +19,9 @@ secret() { # NAME PREFIX
 }
 
 secret postgres_password ""
+# The keys of the object store, for the server and for all that use it. For another store write yours into this file.
+secret artifact_store '[default]
+aws_access_key_id = shelf
+aws_secret_access_key = '
 # In the form in which DefraDB reads it. Without it the books cannot be read again: keep a copy elsewhere.
 secret defradb_keyring DEFRA_KEYRING_SECRET=

@@ -42,6 +42,7 @@ def _bucket(settings: Settings, url: str) -> S3ArtifactStore:
         settings.artifacts_dir / "copies",
         endpoint=settings.artifacts_endpoint,
         region=settings.artifacts_region,
+        credentials=settings.artifacts_credentials,
         copies_bytes=settings.artifacts_copies_bytes,
     )
 

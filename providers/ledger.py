@@ -26,6 +26,9 @@ from schemas import telemetry
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 2.0
+"""After a 429 that does not say when to come again: nobody asks for so long. Each page backs off by itself besides."""
+
 COOLING_SECONDS = 5.0
 """A unit that would wait longer for its provider goes back to its queue instead (design §6)."""
 
@@ -102,13 +105,16 @@ async def cool(artifacts: ArtifactStore, provider: str) -> None:
         await asyncio.sleep(left)
 
 
-async def note_cooling(artifacts: ArtifactStore, provider: str, error: ProviderError) -> None:
-    """Let everybody who shares the artifact store know that the provider asked for patience."""
-    if isinstance(error, RateLimited):
-        telemetry.throttled(provider, error.retry_after_seconds)
-    if isinstance(error, RateLimited) and error.retry_after_seconds:
-        until = time.time() + error.retry_after_seconds
-        await asyncio.to_thread(artifacts.set_cooling, provider, until, error.message)
+async def note_cooling(
+    artifacts: ArtifactStore, provider: str, error: ProviderError, patience_seconds: float = 0.0
+) -> None:
+    """Let everybody who shares the artifact store know that the provider asked for patience; where it does not say how much,
+    for `patience_seconds`."""
+    if not isinstance(error, RateLimited):
+        return
+    telemetry.throttled(provider, error.retry_after_seconds)
+    if seconds := error.retry_after_seconds or patience_seconds:
+        await asyncio.to_thread(artifacts.set_cooling, provider, time.time() + seconds, error.message)
 
 
 @dataclass(slots=True)
@@ -163,7 +169,7 @@ class Ledger:
                 "output_tokens": error.output_tokens,
             }
             await self._note(call_id, note, began, error.raw)
-            await note_cooling(self.artifacts, self.row.name, error)
+            await note_cooling(self.artifacts, self.row.name, error, PATIENCE_SECONDS)
             raise
         except Exception as error:
             # A bug in an adapter, after the provider was paid: what it cost is not known.
@@ -190,7 +196,7 @@ class Ledger:
         try:
             return await send()
         except RateLimited as error:
-            await note_cooling(self.artifacts, self.row.name, error)
+            await note_cooling(self.artifacts, self.row.name, error, PATIENCE_SECONDS)
             raise
 
     async def remember(self, name: str, value: str) -> None:

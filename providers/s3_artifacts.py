@@ -13,6 +13,7 @@ files are opened by engines as local files: each is fetched once per machine, ve
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import errno
 import fcntl
@@ -105,6 +106,7 @@ class S3ArtifactStore:
         copies: folder for local copies of source files; several processes may share it.
         endpoint: scheme, host and port of a server that is not Amazon's.
         region: default: what the environment says, else us-east-1.
+        credentials: a file with keys for this store alone; the environment may hold others, for Textract.
         copies_bytes: room for copies; what is in use may exceed it.
 
     Raises:
@@ -118,12 +120,13 @@ class S3ArtifactStore:
         *,
         endpoint: str | None = None,
         region: str | None = None,
+        credentials: Path | None = None,
         copies_bytes: int = 20_000_000_000,
     ) -> None:
         self.url = url.rstrip("/")
         self.bucket, prefix = parse_url(url)
         self._prefix = f"{prefix}/" if prefix else ""
-        self._client: Any = _client(self.url, endpoint, region)
+        self._client: Any = _client(self.url, endpoint, region, credentials)
         self._copies = copies
         self._copies_bytes = copies_bytes
         self._sending = threading.Lock()
@@ -189,20 +192,21 @@ class S3ArtifactStore:
                     fetched.update(block)
                     file.write(block)
                 if fetched.hexdigest() != sha256:
-                    return str(answer["ETag"])
+                    return _version(answer)
                 self._place(temporary, file, copy)
             return None
 
-        damaged: str | None = ""
+        damaged: str | None = None
         with contextlib.suppress(_Absent):
             for _ in range(DOUBTS):
                 damaged = self._whole(fetch)
                 if damaged is None:
                     return
-        if damaged:
+        if damaged is not None:
             self._set_aside(key, f"{sha256}-{time.time_ns()}", damaged)
+        said = "not" if damaged is None else "damaged"
         raise ArtifactMissing(
-            f"The source file {sha256[:12]}… is {'damaged' if damaged else 'not'} in the artifact store ({self}).",
+            f"The source file {sha256[:12]}… is {said} in the artifact store ({self}).",
             "Process the book again from its original file: it is kept anew, and nothing is read twice.",
         )
 
@@ -241,14 +245,15 @@ class S3ArtifactStore:
         """The published body, its hash verified; None if there is none. A damaged one is set aside and is None."""
         key = path_of("published", fingerprint)
         self._send_unsent()
+        version = ""
         for _ in range(DOUBTS):
             found = self._read(key)
             if found is None:
                 return None
-            body = unseal(found[0])
-            if body is not None:
+            content, version = found
+            if (body := unseal(content)) is not None:
                 return body
-        self._set_aside(key, f"{fingerprint}-{time.time_ns()}", found[1])
+        self._set_aside(key, f"{fingerprint}-{time.time_ns()}", version)
         return None
 
     def has(self, fingerprint: str) -> bool:
@@ -283,8 +288,8 @@ class S3ArtifactStore:
         does not know conditional deletes, only what came between these two requests is lost, and made again)."""
         with contextlib.suppress(_Absent, _LostRace):
             source = {"Bucket": self.bucket, "Key": self._prefix + key}
-            self._call("copy_object", f"damaged/{name}", CopySource=source, CopySourceIfMatch=version)
-            self._call("delete_object", key, IfMatch=version)
+            self._call("copy_object", f"damaged/{name}", CopySource=source, **_only("CopySourceIfMatch", version))
+            self._call("delete_object", key, **_only("IfMatch", version))
 
     # Attempts and intents
 
@@ -330,7 +335,7 @@ class S3ArtifactStore:
             found = self._read(key)
             if found and read_cooling(found[0])[0] >= until:
                 return
-            condition = {"IfMatch": found[1]} if found else {"IfNoneMatch": "*"}
+            condition = _only("IfMatch", found[1]) if found else {"IfNoneMatch": "*"}
             try:
                 self._call("put_object", key, Body=write_cooling(until, reason), **condition)
                 return
@@ -428,7 +433,7 @@ class S3ArtifactStore:
 
         def read() -> tuple[bytes, str]:
             answer = self._call("get_object", key)
-            return answer["Body"].read(), str(answer["ETag"])
+            return answer["Body"].read(), _version(answer)
 
         try:
             return self._whole(read)
@@ -556,6 +561,16 @@ def parse_url(url: str) -> tuple[str, str]:
     return parts.netloc, parts.path.strip("/")
 
 
+def _version(answer: Mapping[str, Any]) -> str:
+    """Of an object; '' for one that did not come through the server, but was copied below it."""
+    return str(answer.get("ETag") or "")
+
+
+def _only(condition: str, version: str) -> dict[str, str]:
+    """That an object still is what was read, where it can be said."""
+    return {condition: version} if version else {}
+
+
 def _used(copy: Path) -> bool:
     """Whether there is a copy; notes that it is wanted."""
     try:
@@ -567,17 +582,18 @@ def _used(copy: Path) -> bool:
     return True
 
 
-def _client(url: str, endpoint: str | None, region: str | None) -> BaseClient:
+def _client(url: str, endpoint: str | None, region: str | None, credentials: Path | None) -> BaseClient:
     """Raises BadInput."""
     variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    if not any(variables.get(name) for name in CREDENTIALS):
+    if credentials is None and not any(variables.get(name) for name in CREDENTIALS):
         raise BadInput(
             f"There are no keys for {url}.",
-            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let AWS_SHARED_CREDENTIALS_FILE name a file with them.",
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or let artifacts_credentials name a file with them.",
         )
     endpoint = endpoint or variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL")
     try:
-        client = _made(endpoint, region, tuple(sorted(variables.items())))
+        keys = _keys(credentials) if credentials is not None else {}
+        client = _made(endpoint, region, tuple(keys.items()), tuple(sorted(variables.items())))
     except (LookupError, ValueError) as error:
         raise BadInput(
             f"The object store of {url} cannot be used: {error}.", "Correct the settings artifacts_…."
@@ -587,8 +603,26 @@ def _client(url: str, endpoint: str | None, region: str | None) -> BaseClient:
     return client
 
 
+def _keys(file: Path) -> dict[str, str]:
+    """The keys in a file such as `~/.aws/credentials`. Raises LookupError."""
+    found = configparser.RawConfigParser()
+    try:
+        found.read_string(file.read_text(encoding="utf-8"))
+        of_default = dict(found["default"])
+        keys = {name: of_default[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
+        token = of_default.get("aws_session_token")
+        return keys | ({"aws_session_token": token} if token else {})
+    except (OSError, ValueError, KeyError, configparser.Error):
+        raise LookupError(f"there are no keys under [default] in {file}") from None
+
+
 @functools.lru_cache(maxsize=8)
-def _made(endpoint: str | None, region: str | None, variables: tuple[tuple[str, str], ...]) -> BaseClient:
+def _made(
+    endpoint: str | None,
+    region: str | None,
+    keys: tuple[tuple[str, str], ...],
+    variables: tuple[tuple[str, str], ...],
+) -> BaseClient:
     """One client for all threads and stores of a process: making one reads megabytes of JSON, 0.3 s.
 
     Raises ValueError, LookupError."""
@@ -612,17 +646,18 @@ def _made(endpoint: str | None, region: str | None, variables: tuple[tuple[str, 
         # A proxy from the environment must never see what is meant for this machine.
         proxies={} if local else None,
     )
-    session = Session()
-    # The role of the machine is no choice of whoever started this process, and asking for it takes seconds elsewhere.
-    session.get_component("credential_provider").remove("iam-role")
     try:
-        if session.get_credentials() is None:
+        session = Session()
+        # The role of the machine is no choice of whoever started this process, and asking for it takes seconds elsewhere.
+        session.get_component("credential_provider").remove("iam-role")
+        if not keys and session.get_credentials() is None:
             raise LookupError("there are no keys where the AWS_* variables say")
         return session.create_client(
             "s3",
             region_name=region or str(session.get_config_variable("region") or "us-east-1"),
             endpoint_url=endpoint,
             config=config,
+            **dict(keys),
         )
     except BotoCoreError as error:
         raise ValueError(str(error).rstrip(".")) from None

@@ -80,10 +80,13 @@ class Settings(BaseSettings):
 
     artifacts_url: str | None = None
     """Address of an object store for the artifacts, in place of a folder: "s3://bucket/prefix". Its keys come from the
-    environment (`AWS_ACCESS_KEY_ID`, `AWS_SHARED_CREDENTIALS_FILE`, ...)."""
+    environment (`AWS_ACCESS_KEY_ID`, ...) or `artifacts_credentials`."""
 
     artifacts_endpoint: str | None = None
     """Server of that store, as "https://host:port", where it is not Amazon's."""
+
+    artifacts_credentials: Path | None = None
+    """File with the keys of that store, as `~/.aws/credentials` has them; without it the `AWS_*` variables say where they are."""
 
     artifacts_region: str | None = None
     """Region of the bucket; by default that of the `AWS_*` variables, or us-east-1."""

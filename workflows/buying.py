@@ -19,8 +19,8 @@ FIRST_LOT = 5
 LARGEST_LOT = 40
 """Lots double up to this."""
 LEAST_SHARE = 0.1
-"""Of the first lot's gain per dollar: below it nothing more is bought. The first pages may be ruins, with half of their text wrong;
-with a quarter of what those gain, a page on which one character in twelve is wrong would be left as it is."""
+"""Of the first lot's gain per dollar: below it nothing more is bought. The first pages may be ruins, with half of their text
+wrong; with a quarter of what those gain, a page on which one character in twelve is wrong would be left as it is."""
 LEAST_PER_USD = 1000.0
 """Expected characters per dollar: four on a page of 0.4 cents."""
 LEAST_PER_PAGE = 1.0

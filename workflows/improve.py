@@ -109,6 +109,7 @@ class Improve(Job):
             else:
                 return first
         except ApplicationError:
+            workflow.upsert_search_attributes([STATE.value_set("failed")])
             if first is not None:
                 await self._release(first.book_id, first.run_id, first.epoch)
             raise
@@ -206,10 +207,6 @@ class Improve(Job):
         await super()._process(config)
 
     async def _drive(self, config: JobConfig, state: JobState) -> None:
-        if self.driver is not None:
-            # It is over; the next one counts from zero.
-            self.settled_cost_usd += self.driver.cost_usd
-            self.driver = None
         await super()._drive(config, state)
         if self.stop_reason.startswith(SPENT):
             self.buyer.stopped = self.stop_reason.removeprefix(f"{BUDGET}: ").partition(". ")[0] + "."
@@ -298,7 +295,8 @@ class Improve(Job):
 def _as_added(job: ImproveInput, provider: str) -> AddOcrSourceInput:
     """What a job is given that reads with this provider alone."""
     return AddOcrSourceInput(
-        **job.model_dump(include={"book_id", "pages", "llm", "budget_usd", "allow_unpriced", "wait"}), provider=provider
+        **job.model_dump(include={"book_id", "pages", "llm", "budget_usd", "allow_unpriced", "priority", "wait"}),
+        provider=provider,
     )
 
 

@@ -162,6 +162,11 @@ class ImproveInput(SpendingInput):
         description="Providers that may be paid for readings; several are compared on the same pages first. By default those "
         "that are set up, at most three, the cheapest ones.",
     )
+    budget_usd: float | None = Field(
+        None,
+        gt=0,
+        description="Spend at most so much; by default what is configured. Needed for paid providers, or `most_pages`.",
+    )
     pages: str | None = Field(None, description="Physical pages among which to choose, as '1-20,35'; all by default.")
     most_pages: int | None = Field(None, gt=0, description="Buy at most so many pages.")
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from activities.contracts import Lot, Purchase
 from cli import connect, starting
-from cli.improve import show_purchase
 from cli.main import make_app
+from cli.summary import show_purchase
 from providers.queues import QUEUES
 from tests.cli.conftest import BOOK, Library
 

@@ -159,6 +159,8 @@ def test_how_a_state_is_told_and_undone() -> None:
     limited = replace(RUNS, effective=0.5, source="set", by="bob")
     assert describe(limited) == "limited to 0.5/s by bob"
     assert undo(limited) == "shelf queue limit mistral default"
+    raised = replace(RUNS, effective=20.0, source="set")
+    assert describe(raised) == "limited to 20/s (each worker keeps to 6/s all the same)"
 
 
 def test_throttles_are_the_attempts_of_this_hour_that_were_told_to_wait() -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from cli.stack import servers
 from providers.queues import QUEUES, STORE_QUEUE, WORKFLOW_QUEUE
+from providers.s3_artifacts import parse_url
 from providers.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +159,7 @@ def test_secrets_are_made_once_and_kept_from_others(tmp_path: Path) -> None:
 
     first = made()
     assert made() == first
-    assert set(first) == {"postgres_password", "defradb_keyring"}
+    assert set(first) == {"postgres_password", "defradb_keyring", "artifact_store"}
     assert re.fullmatch(r"[0-9a-f]{64}\n", first["postgres_password"])
     assert re.fullmatch(r"DEFRA_KEYRING_SECRET=[0-9a-f]{64}\n", first["defradb_keyring"])
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
@@ -227,13 +228,32 @@ def test_variables_are_settings_that_exist(services: Services) -> None:
 
 
 def test_settings_of_the_command_line_and_of_workers_agree(services: Services) -> None:
-    workers = {name: service for name, service in services.items() if name.startswith("worker-")}
-    given = {**services["cli"]["environment"]}
-    assert given.pop("SHELF_USER")
-    for service in workers.values():
-        own = {name: value for name, value in service["environment"].items() if not name.endswith("_FILE")}
+    """`cli` goes with `dev`; `cli-production` with the others, which look for artifacts elsewhere."""
+    for name, service in services.items():
+        if not name.startswith("worker-"):
+            continue
+        cli = services["cli" if service["profiles"] == ["dev"] else "cli-production"]
+        own = {key: value for key, value in service["environment"].items() if not key.endswith("_FILE")}
+        given = {**cli["environment"]}
+        assert given.pop("SHELF_USER")
         assert own == given
-        assert service["volumes"] == services["cli"]["volumes"]
+        assert service["volumes"] == cli["volumes"]
+        assert set(cli.get("secrets", [])) <= set(service.get("secrets", []))
+
+
+def test_artifacts_of_production_lie_in_its_object_store(services: Services) -> None:
+    assert "SHELF_ARTIFACTS_URL" not in services["cli"]["environment"]
+    given = services["cli-production"]["environment"]
+    bucket, _ = parse_url(given["SHELF_ARTIFACTS_URL"])
+    assert given["SHELF_ARTIFACTS_ENDPOINT"] == "http://object-store:7070"
+    assert given["SHELF_ARTIFACTS_CREDENTIALS"] == "/run/secrets/artifact_store"
+    server, made = services["object-store"], services["object-store-folder"]
+    assert server["volumes"] == made["volumes"]
+    folder = server["volumes"][0].partition(":")[2]
+    assert command(made)[-1] == f"{folder}/{bucket}"
+    assert command(server)[0].endswith(f" posix {folder}")
+    assert folder in (ROOT / "Dockerfile").read_text().split(), "a new volume would belong to root"
+    assert server["user"] == "1000:1000", "the user of the image that makes the folder"
 
 
 def test_every_queue_has_one_kind_of_worker(services: Services) -> None:
@@ -256,7 +276,7 @@ def test_keys_of_paid_providers_are_where_their_workers_are_and_nowhere_else(ser
         given = service.get("environment", {})
         assert {key: value for key, value in given.items() if key in files} == files, name
         if wanted:
-            assert sorted(service["secrets"]) == sorted(key.lower() for key in wanted)
+            assert sorted(service["secrets"]) == sorted(["artifact_store", *(key.lower() for key in wanted)])
             assert service["entrypoint"] == ["sh", "deploy/with_keys.sh"]
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from cli.stack import servers
+from providers.s3_artifacts import S3ArtifactStore
 from tests.conftest import answers, free_port, running
 from tests.deploy.proxy import stand_in
 
@@ -214,21 +216,59 @@ def test_the_dev_database_starts(
         healthy(found.check, environment)
 
 
+@pytest.mark.skipif(shutil.which("versitygw") is None, reason="versitygw is not on PATH")
+def test_the_object_store_takes_what_shelf_needs(
+    services: Services, environment: dict[str, str], secrets: Path, tmp_path: Path
+) -> None:
+    """Made and started as by its services, with the secret that the script made."""
+    port = str(free_port())
+    places = {":7070": f":{port}", "/var/lib": str(tmp_path), "/run/secrets": str(secrets)}
+    places["127.0.0.1:7070"] = f"127.0.0.1:{port}"
+    subprocess.run(here(services["object-store-folder"]["command"], places), check=True)
+    service = services["object-store"]
+    command = [*service["entrypoint"], *here(service["command"], places)]
+    url = here(service["healthcheck"]["test"], places)[-1]
+    with running(command, tmp_path / "log", lambda: answers(url)):
+        given = {key: str(value) for key, value in services["cli-production"]["environment"].items() if value}
+        store = S3ArtifactStore(
+            given["SHELF_ARTIFACTS_URL"],
+            tmp_path / "copies",
+            endpoint=f"http://127.0.0.1:{port}",
+            credentials=Path(here([given["SHELF_ARTIFACTS_CREDENTIALS"]], places)[0]),
+        )
+        store.check()
+        store.publish("ab" * 32, b"x")
+        assert [path for path in tmp_path.rglob("*") if path.name == "ab" * 31]
+
+
 @pytest.mark.slow
 def test_workers_behind_the_proxy_become_healthy(
-    services: Services, temporal: Temporal, defradb: DefraDb, environment: dict[str, str], tmp_path: Path
+    services: Services,
+    temporal: Temporal,
+    defradb: DefraDb,
+    environment: dict[str, str],
+    secrets: Path,
+    tmp_path: Path,
 ) -> None:
     """Each by its own queues: on one machine all have the same host name."""
     with stand_in(defradb.url) as store, contextlib.ExitStack() as running_workers:
         waiting = []
-        for name in ("worker-jobs", "worker-tesseract"):
+        for name in ("worker-jobs", "worker-tesseract", "worker-mistral"):
             service = services[name]
             given = {key: value for key, value in service["environment"].items() if value is not None}
             given |= {"TEMPORAL_ADDRESS": temporal.address, "SHELF_DEFRADB_URL": store, "SHELF_HOME": str(tmp_path)}
+            # Asked for nothing before there is work.
+            given["SHELF_ARTIFACTS_ENDPOINT"] = f"http://127.0.0.1:{free_port()}"
+            given["SHELF_ARTIFACTS_CREDENTIALS"] = str(secrets / "artifact_store")
             ours = environment | given | {"OMP_THREAD_LIMIT": "1", "PYTHONUNBUFFERED": "1"}
             check = [sys.executable, *service["healthcheck"]["test"][2:]]
             assert "No process of" in fails(check, ours)
             command = [sys.executable, str(ROOT / service["command"][1]), *service["command"][2:]]
+            if entrypoint := service.get("entrypoint"):
+                (tmp_path / "mistral_api_key").write_text("of-nobody\n")
+                script = (ROOT / entrypoint[1]).read_text().replace("/run/secrets", str(tmp_path))
+                ours |= {key: value.replace("/run/secrets", str(tmp_path)) for key, value in given.items()}
+                command = [entrypoint[0], "-c", script, entrypoint[1], *command]
             running_workers.enter_context(ended_well(command, ours, tmp_path / f"{name}.log"))
             waiting.append((check, ours))
         for check, ours in waiting:

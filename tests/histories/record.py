@@ -87,6 +87,7 @@ def others(book: str) -> dict[str, dict[str, Any]]:
     inputs: dict[str, dict[str, Any]] = {
         "RerunToc": {},
         "AddOcrSource": {"provider": "rapidocr", "pages": "1-2"},
+        "Improve": {"providers": ["rapidocr"], "most_pages": 3},
         "RunOperations": {"operations": ["label_read", "label"], "pages": "1-4", "fresh": True},
         "Correct": {
             "who": "a reader",

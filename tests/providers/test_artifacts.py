@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -84,21 +83,13 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip("versitygw is not on PATH")
     folder = tmp_path_factory.mktemp("versitygw")
     (folder / "data" / BUCKET).mkdir(parents=True)
-    (folder / "meta").mkdir()
     port = free_port()
-    command = [
-        program,
-        "--port",
-        f"127.0.0.1:{port}",
-        "--health",
-        "/health",
-        "posix",
-        "--sidecar",
-        str(folder / "meta"),
-    ]
-    os.environ |= {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
-    with running([*command, str(folder / "data")], folder / "log", lambda: answers(f"http://127.0.0.1:{port}/health")):
-        yield f"http://127.0.0.1:{port}"
+    command = [program, "--port", f"127.0.0.1:{port}", "--health", "/health", "posix", str(folder / "data")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROOT_ACCESS_KEY", KEYS["AWS_ACCESS_KEY_ID"])
+        patch.setenv("ROOT_SECRET_KEY", KEYS["AWS_SECRET_ACCESS_KEY"])
+        with running(command, folder / "log", lambda: answers(f"http://127.0.0.1:{port}/health")):
+            yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from providers.errors import BadOutput, Connection, Cooling, ProviderError, RateLimited, ServerError
-from providers.ledger import Bucket, Ledger, Response
+from providers.ledger import PATIENCE_SECONDS, Bucket, Ledger, Response
 from providers.local_artifacts import LocalArtifactStore
 from providers.prices import Usage
 from providers.queues import provider_queues
@@ -122,6 +122,18 @@ async def test_retry_after_cools_the_provider_for_everybody(store: LocalArtifact
         await ledger(LocalArtifactStore(store.root), attempt=2).paid(lambda: _later(answering("never sent")))
     assert 50 < (cooling.value.retry_after_seconds or 0) <= 60
     assert len(await ledger(store).notes()) == 1, "what was not sent is no call"
+
+
+async def test_a_refusal_without_a_time_is_a_short_pause_for_everybody(store: LocalArtifactStore) -> None:
+    async def refused() -> Response[str]:
+        raise RateLimited("slow down")
+
+    began = time.time()
+    with pytest.raises(RateLimited):
+        await ledger(store).paid(refused)
+    until, reason = store.cooling("mistral")
+    assert began < until <= time.time() + PATIENCE_SECONDS
+    assert reason == "slow down"
 
 
 async def test_what_was_submitted_is_remembered_over_attempts(store: LocalArtifactStore) -> None:

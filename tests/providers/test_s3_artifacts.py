@@ -366,6 +366,26 @@ def test_keys_come_from_the_environment(server: S3Server, tmp_path: Path, monkey
         opened()
 
 
+def test_keys_of_the_store_alone(server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside those of another service of Amazon's, which the same variables hold."""
+    lines = "\n".join(f"{name.lower()} = {value}" for name, value in KEYS.items())
+    (tmp_path / "keys").write_text(f"[default]\n{lines}\n")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-textract")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-textract-too")
+    chosen = {"artifacts_url": URL, "artifacts_endpoint": server.url}
+    store = artifact_stores.open_store(load_settings(home=tmp_path, artifacts_credentials=tmp_path / "keys", **chosen))
+    store.publish(FINGERPRINT, b"x")
+    for name in KEYS:
+        monkeypatch.delenv(name)
+    store = artifact_stores.open_store(load_settings(home=tmp_path, artifacts_credentials=tmp_path / "keys", **chosen))
+    assert store.get(FINGERPRINT) == b"x"
+    assert server.refused == []
+    for content in ("", "[default]\n", "[other]\n"):
+        (tmp_path / "none").write_text(content)
+        with pytest.raises(BadInput, match="no keys"):
+            artifact_stores.open_store(load_settings(home=tmp_path, artifacts_credentials=tmp_path / "none", **chosen))
+
+
 def test_a_wrong_key_is_said_and_shown_nowhere(
     server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.contracts import JobResult, Purchase
 from activities.ranking import RankInput, rank
@@ -28,7 +31,8 @@ from schemas.keys import budget_key
 from schemas.pagespec import parse_pages
 from schemas.store import Update
 from tests.workflows.conftest import Shelf, progress, reading, until
-from worker import make_workers
+from worker import PASSED_THROUGH, make_workers
+from workflows.registry import WORKFLOWS
 
 PAGES = 24
 DOUBTFUL = 18
@@ -129,6 +133,15 @@ async def book(shelf: Shelf, sellers: tuple[Seller, Seller]) -> str:
     return (await shelf.run(PAGES)).book_id
 
 
+def replayer() -> Replayer:
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return Replayer(
+        workflows=WORKFLOWS,
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        data_converter=pydantic_data_converter,
+    )
+
+
 async def improve(shelf: Shelf, book: str, *providers: str, **options: Any) -> tuple[JobResult, Purchase]:
     result = await shelf.run(workflow="Improve", book_id=book, providers=providers or ["mistral"], **options)
     assert result.purchase is not None
@@ -210,6 +223,8 @@ async def test_two_providers_read_the_same_pages_and_the_better_goes_on(
     assert all(len(documents[page].ocr_results or []) == 3 for page in range(1, 6))
     assert all(documents[page].flag("blend", "complete") for page in range(1, PAGES + 1))
     assert "mistral gains most for the money and goes on." in result.notes
+    # From the first event: a worker that takes the job over decides alike.
+    await replayer().replay_workflow(await shelf.handles[-1].fetch_history())
 
 
 async def test_a_page_that_cannot_be_read_is_a_gap_and_is_not_tried_again(

@@ -70,6 +70,7 @@ class Protocol:
 
     def __init__(self, name: str) -> None:
         self.service: Any
+        self.adapter: type[ModelService]
         if name == "anthropic":
             self.service = anthropic_responder.MessagesService(say=anthropic_responder.always("answer-private"))
             self.path, self.adapter, self.ended, self.usage = "/v1/messages", Anthropic, "end_turn", (1000, 150)
