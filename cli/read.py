@@ -44,7 +44,8 @@ def show_metadata(found: dict[str, Any]) -> None:
             continue
         evidence = found["evidence"].get(name) or {}
         confidence = evidence.get("confidence")
-        where = str(evidence.get("source") or "").replace("_", " ")
+        source = str(evidence.get("source") or "")
+        where = source if "/" in source else source.replace("_", " ")  # models are named as they are
         if evidence.get("page"):
             where = f"page {evidence['page']}, {where}".rstrip(", ")
         rows.append(

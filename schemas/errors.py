@@ -76,7 +76,7 @@ class RevReused(ShelfError):
 
 
 class StoreUnavailable(ShelfError):
-    """The database does not answer, or answers with a fault that a later try may not meet."""
+    """The database, or an object store, does not answer, or answers with a fault that a later try may not meet."""
 
     exit_code = 69
     retryable = True
@@ -99,7 +99,7 @@ class ArtifactMissing(ShelfError):
 
 
 class DiskFull(ShelfError):
-    """The artifact store cannot write. Retryable: the job waits for room, nothing is half-written."""
+    """The artifact store cannot write, or refuses our keys. Retryable: the job waits for room, nothing is half-written."""
 
     exit_code = 74
     retryable = True

@@ -47,6 +47,8 @@ class S3Server:
     url: str
     conditional: bool = True
     """False: as old servers, which ignore conditions of writes."""
+    versions: bool = True
+    """False: objects have no ETag, as those that were copied below a server."""
     objects: dict[str, bytes] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
@@ -153,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             return 204, b"", {}
         if there is None:
             return 404, _error("NoSuchKey"), {}
-        return 200, there, {"ETag": str(version)}
+        return 200, there, {"ETag": str(version)} if self.s3.versions else {}
 
     def _listing(self, prefix: str, query: dict[str, str]) -> bytes:
         after = query.get("continuation-token", "")

@@ -55,7 +55,7 @@ def server(one_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     one_server.objects.clear()
     one_server.faults.clear()
     one_server.requests.clear()
-    one_server.conditional = True
+    one_server.conditional = one_server.versions = True
     return one_server
 
 
@@ -211,6 +211,18 @@ def test_a_damaged_result_gives_way_only_as_it_was_read(server: S3Server, store:
     store._ask = meanwhile  # type: ignore[method-assign]
     assert store.get(FINGERPRINT) is None
     assert store.get(FINGERPRINT) == b"the body of it"
+
+
+def test_objects_without_a_version(server: S3Server, store: S3ArtifactStore) -> None:
+    """Copied into a server's folder, past the server: what they are can be read, and only whether they stay so is not known."""
+    server.versions = False
+    store.publish(FINGERPRINT, b"the body of it")
+    store.set_cooling("p", 5.0, "429")
+    store.set_cooling("p", 9.0, "429")
+    assert (store.get(FINGERPRINT), store.cooling("p")) == (b"the body of it", (9.0, "429"))
+    server.objects[PUBLISHED] = b"damaged"
+    assert store.get(FINGERPRINT) is None
+    assert not store.has(FINGERPRINT)
 
 
 @pytest.mark.parametrize(("kind", "said"), [

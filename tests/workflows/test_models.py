@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -126,6 +128,16 @@ async def test_unusable_answers_leave_the_rules_result_and_their_cost(shelf: She
     assert "no answer of use" in reading.notes[0]
     assert len(model.asked) == 3, "one turn and two repairs"
     assert len(await attempts(shelf, result.book_id)) == 3
+
+
+async def test_why_the_rules_did_it_is_seen_in_the_temporal_ui(shelf: Shelf, model: Model) -> None:
+    shelf.tesseract.texts = {1: ["THE DOCTOR", "by Jane Roe"]}
+    result = await shelf.run(2, llm={"metadata": SPEC}, second_opinion="")
+    assert result.state == "complete"
+    assert model.count() == {"Catalogued": 3}
+    history = (await shelf.handles[-1].fetch_history()).to_json()
+    told = [base64.b64decode(found).decode() for found in re.findall(r'"data": ?"([^"]+)"', history)]
+    assert any(f'"unused":"{SPEC} gave no answer of use: ' in each for each in told)
 
 
 async def test_a_rewritten_page_is_refused(shelf: Shelf, model: Model) -> None:
