@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from pydantic import BaseModel
+from temporalio import activity
 
-from activities.contracts import BOOK_ITEM, UnitInput
+from activities.contracts import UnitInput
 from activities.corrections import Corrections, text_of
 from activities.prompts import OWN, PROMPT, Prompt
 from activities.services import Services
@@ -98,24 +99,21 @@ def model_item(
     services: Services,
     job: UnitInput,
     prompt: Prompt,
+    base: Item,
     *,
-    reads: Iterable[str],
-    inputs: str,
-    generation: int,
     answer: Callable[[Asked], Awaitable[bytes]],
-    rules: Callable[[str], Awaitable[bytes]],
-    item: int = BOOK_ITEM,
-    earlier: str = "",
-    parameters: Mapping[str, Any] | None = None,
+    rules: Callable[[str], Awaitable[bytes]] | None = None,
+    also: Iterable[str] = (),
     figures: Callable[[bytes], Mapping[str, float | int | str | bool]] = lambda body: {},
 ) -> Item:
-    """An item that a model does.
+    """An item that a model does in place of the rules.
 
     Args:
-        reads: everything that is looked at, as hashes.
+        base: the same item as the rules do it.
         answer: the result's body by the model's answer; BadOutput where that is of no use.
-        rules: the same by rules, given the sentence why the model's answer was of no use; it is among the figures too, where
-            the Temporal UI shows it.
+        rules: the result then, given the sentence why; by default as the rules make it. The sentence is among the figures,
+            where the Temporal UI shows it.
+        also: what is looked at besides what the rules look at, as hashes.
     """
     model = services.models[job.unit.provider]
     name = model.model(job.model)
@@ -127,22 +125,21 @@ def model_item(
             body = await answer(Asked(services, job, model, prompt, calls))
         except BadOutput as error:
             unused = f"{job.unit.provider}/{name} gave no answer of use: {error.message[:300]}"
-            body = await rules(unused)
+            activity.logger.info("%s of %s, item %s: %s", job.unit.operation, job.book_id, base.item, unused)
+            body = (await base.call()).body if rules is None else await rules(unused)
         return Produced(body, model=name, prompt_hash=prompt.hash)
 
     async def never() -> Produced:
         raise AssertionError("a model is asked by its calls")
 
     row = services.queues[job.unit.provider]
-    return Item(
-        item=item,
-        request=request_of(
-            job, name, reads, generation, {"sees": model.sees, **(parameters or {})}, prompt_hash=prompt.hash
-        ),
-        inputs=inputs,
+    asked = base.request
+    parameters = {"sees": model.sees, "instead_of": asked.model, **asked.parameters}
+    return replace(
+        base,
+        request=request_of(job, name, [*asked.inputs, *also], asked.generation, parameters, prompt_hash=prompt.hash),
         call=never,
         ask=produce,
-        earlier=earlier,
         figures=lambda body: {**figures(body), **({"unused": unused} if unused else {})},
         estimate_usd=high_estimate(row, name, job.unit.operation),
     )

@@ -20,12 +20,11 @@ from providers.base import Reading
 from providers.classify import classify, redacted_bytes, retry_after_seconds, unreadable
 from providers.errors import BadOutput, NotServed, ProviderError, RateLimited, ServerError
 from providers.ledger import Calls, Response
+from providers.ocr_service import OcrService
 from providers.prices import Usage, call_price
-from providers.queues import ProviderQueue
-from providers.remote_image import PageImage, PageImages, page_name
-from providers.service import MISSHAPEN, Service
+from providers.remote_image import PageImage, page_name
+from providers.service import MISSHAPEN
 from providers.source import LeafSource
-from schemas.errors import BadInput
 from schemas.http import Reply
 from schemas.reading import Box, Line, PageReading, Word
 
@@ -40,20 +39,10 @@ REVISION = 1
 """Of what is made of an answer."""
 
 
-class AzureDocumentIntelligence:
+class AzureDocumentIntelligence(OcrService):
     """`RemoteOcrProvider`. The address is the user's own resource, so the row has none until it is set."""
 
-    def __init__(self, row: ProviderQueue) -> None:
-        self.name = row.name
-        self.row = row
-        self.images = PageImages(row)
-        self._service = Service(row)
-
-    def model(self, language: str) -> str:
-        """The row's model, which finds the language by itself. Raises BadInput where the row names none."""
-        if not self.row.model:
-            raise BadInput(f"[providers.{self.name}] names no model.", "Set model, for example prebuilt-read.")
-        return self.row.model
+    example = "prebuilt-read"
 
     def parameters(self) -> Mapping[str, object]:
         return {
@@ -178,10 +167,6 @@ class AzureDocumentIntelligence:
 
     def _headers(self) -> dict[str, str]:
         return {"ocp-apim-subscription-key": self._service.key()}
-
-    async def close(self) -> None:
-        await self.images.close()
-        await self._service.close()
 
 
 def reading(provider: str, result: Mapping[str, Any], image: PageImage) -> PageReading:

@@ -19,12 +19,11 @@ from providers.base import Reading
 from providers.classify import classify, redacted_bytes, unreadable
 from providers.language_tags import language_tags
 from providers.ledger import Calls, Response
+from providers.ocr_service import OcrService
 from providers.prices import Usage
-from providers.queues import ProviderQueue
-from providers.remote_image import PageImage, PageImages, page_name
-from providers.service import MISSHAPEN, Service, credential
+from providers.remote_image import PageImage, page_name
+from providers.service import MISSHAPEN, credential
 from providers.source import LeafSource
-from schemas.errors import BadInput
 from schemas.reading import Box, Line, PageReading, Word
 
 PATH = "/v1/images:annotate"
@@ -67,20 +66,10 @@ SPACES = {"SPACE", "SURE_SPACE", "EOL_SURE_SPACE"}
 LINE_ENDS = {"EOL_SURE_SPACE", "LINE_BREAK", "HYPHEN"}
 
 
-class GoogleVision:
+class GoogleVision(OcrService):
     """`RemoteOcrProvider`. Each feature is charged apart, so only this one is asked for."""
 
-    def __init__(self, row: ProviderQueue) -> None:
-        self.name = row.name
-        self.row = row
-        self.images = PageImages(row)
-        self._service = Service(row)
-
-    def model(self, language: str) -> str:
-        """The feature, in the row's `model`; the service does not say which model carries it out. Raises BadInput."""
-        if not self.row.model:
-            raise BadInput(f"[providers.{self.name}] names no model.", "Set model = DOCUMENT_TEXT_DETECTION.")
-        return self.row.model
+    example = "DOCUMENT_TEXT_DETECTION"
 
     def parameters(self) -> Mapping[str, object]:
         return {**self.images.parameters(), "hints": True, "revisions": [REVISION, answer_checks.REVISION]}
@@ -131,10 +120,6 @@ class GoogleVision:
                 headers["x-goog-user-project"] = credential(self.row, PROJECT)
             return headers
         return {"x-goog-api-key": self._service.key()}
-
-    async def close(self) -> None:
-        await self.images.close()
-        await self._service.close()
 
 
 def reading(provider: str, annotation: Mapping[str, Any] | None, image: PageImage) -> PageReading:

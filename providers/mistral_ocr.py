@@ -21,12 +21,11 @@ from providers.ink import ink_figures
 from providers.latex_text import plain_signs
 from providers.ledger import Calls, Response
 from providers.markdown_lines import laid_out, plain_lines
+from providers.ocr_service import OcrService
 from providers.prices import Usage
-from providers.queues import ProviderQueue
-from providers.remote_image import PageImage, PageImages, confidence, page_name
-from providers.service import MISSHAPEN, Service
+from providers.remote_image import PageImage, confidence, page_name
+from providers.service import MISSHAPEN
 from providers.source import LeafSource
-from schemas.errors import BadInput
 from schemas.reading import Line, PageReading, Word
 
 PATH = "/v1/ocr"
@@ -42,20 +41,10 @@ REVISION = 1
 """Of what is made of an answer."""
 
 
-class MistralOcr:
+class MistralOcr(OcrService):
     """`RemoteOcrProvider`."""
 
-    def __init__(self, row: ProviderQueue) -> None:
-        self.name = row.name
-        self.row = row
-        self.images = PageImages(row)
-        self._service = Service(row)
-
-    def model(self, language: str) -> str:
-        """The row's model; it reads every language. Raises BadInput where the row names none."""
-        if not self.row.model:
-            raise BadInput(f"[providers.{self.name}] names no model.", "Set model, for example mistral-ocr-4-1.")
-        return self.row.model
+    example = "mistral-ocr-4-1"
 
     def parameters(self) -> Mapping[str, object]:
         return {
@@ -91,10 +80,6 @@ class MistralOcr:
 
         page = await calls.paid(send)
         return Reading(page, time.monotonic() - began)
-
-    async def close(self) -> None:
-        await self.images.close()
-        await self._service.close()
 
 
 def reading(provider: str, page: Mapping[str, Any], image: PageImage) -> PageReading:

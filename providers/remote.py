@@ -43,27 +43,12 @@ documentation, and tested against servers of our own that speak as documented.""
 
 def make_readers(queues: Mapping[str, ProviderQueue]) -> dict[str, RemoteOcrProvider]:
     """Every remote provider that reads pages, by name. Raises BadInput for a kind that nobody knows."""
-    return {
-        name: _adapter(row, READERS)(row)
-        for name, row in queues.items()
-        if row.remote and row.reads_pages and _there(row, READERS)
-    }
+    return {name: _adapter(row, READERS)(row) for name, row in queues.items() if row.remote and row.reads_pages}
 
 
 def make_models(queues: Mapping[str, ProviderQueue]) -> dict[str, LanguageModel]:
     """Every service of language models, by name. Raises BadInput for a kind that nobody knows."""
-    return {
-        name: _adapter(row, MODELS)(row)
-        for name, row in queues.items()
-        if row.remote and row.answers and _there(row, MODELS)
-    }
-
-
-def _there(row: ProviderQueue, known: Mapping[str, str]) -> bool:
-    # Until all adapters are written.
-    from importlib.util import find_spec
-
-    return row.kind not in known or find_spec(known[row.kind].partition(":")[0]) is not None
+    return {name: _adapter(row, MODELS)(row) for name, row in queues.items() if row.remote and row.answers}
 
 
 def _adapter(row: ProviderQueue, known: Mapping[str, str]) -> Callable[[ProviderQueue], Any]:

@@ -21,10 +21,10 @@ from providers.base import Reading
 from providers.classify import redacted_bytes, unreadable
 from providers.errors import NotServed
 from providers.ledger import Calls, Response
+from providers.ocr_service import OcrService
 from providers.prices import Usage
-from providers.queues import ProviderQueue
-from providers.remote_image import PageImage, PageImages, page_name
-from providers.service import MISSHAPEN, Service, credential
+from providers.remote_image import PageImage, page_name
+from providers.service import MISSHAPEN, credential
 from providers.source import LeafSource
 from schemas.errors import LanguageMissing
 from schemas.reading import Line, PageReading, Word
@@ -37,14 +37,8 @@ REVISION = 1
 """Of what is made of an answer."""
 
 
-class Textract:
+class Textract(OcrService):
     """`RemoteOcrProvider`."""
-
-    def __init__(self, row: ProviderQueue) -> None:
-        self.name = row.name
-        self.row = row
-        self.images = PageImages(row)
-        self._service = Service(row)
 
     def model(self, language: str) -> str:
         """The operation; the service does not say which model carries it out. Raises LanguageMissing."""
@@ -107,10 +101,6 @@ class Textract:
         request = AWSRequest("POST", f"{address.rstrip('/')}/", headers=headers, data=body)
         SigV4Auth(credentials, "textract", self.row.region).add_auth(request)
         return dict(request.headers.items())
-
-    async def close(self) -> None:
-        await self.images.close()
-        await self._service.close()
 
 
 def reading(provider: str, blocks: list[Mapping[str, Any]], image: PageImage) -> PageReading:

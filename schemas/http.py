@@ -152,7 +152,7 @@ class HttpClient:
             # Not ensure_ascii: a lone surrogate must fail here, a server would store U+FFFD in its place.
             content = json.dumps(json_body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
             sent.setdefault("content-type", "application/json")
-        where = f"{method} {self._shown}{path}"
+        where = f"{method} {self._shown}{self._prefix}{path}"
         if not self._spans:
             return await self._send(where, method, path, content, sent, params, deadline_seconds)
         bare = f"{self._shown}{self._prefix}{path}".partition("?")[0].partition("#")[0]

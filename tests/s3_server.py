@@ -106,8 +106,8 @@ class Handler(BaseHTTPRequestHandler):
             self._hang_up()
             return
         if fault[:1].isdigit():
-            status, _, code = fault.partition(" ")
-            self._refuse(int(status), code)
+            said, _, code = fault.partition(" ")
+            self._refuse(int(said), code)
             return
         if wrong := self._unsigned(body):
             self.s3.refused.append(wrong)

@@ -129,17 +129,7 @@ class BlendActivities:
             return base.to_json()
 
         return model_item(
-            self.services,
-            job,
-            prompt,
-            item=item.item,
-            reads=[*item.request.inputs, document.image_hash or ""],
-            inputs=item.inputs,
-            generation=item.request.generation,
-            answer=answer,
-            rules=rules,
-            earlier=item.earlier,
-            parameters={"vote": REVISION, **item.request.parameters},
+            self.services, job, prompt, item, answer=answer, rules=rules, also=[document.image_hash or ""]
         )
 
     async def _corrected(

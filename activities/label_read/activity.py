@@ -77,23 +77,7 @@ class LabelReadActivities:
             labels = await asked.answer(PageLabels, question(reading), image, check=problems, max_tokens=500)
             return weighed(proposal, labels, reading, seen=bool(image)).model_dump_json().encode()
 
-        async def rules(why: str) -> bytes:
-            activity.logger.info("page %s of %s: %s", item.item, job.book_id, why)
-            return (await item.call()).body
-
-        return model_item(
-            self.services,
-            job,
-            prompt,
-            item=item.item,
-            reads=[*item.request.inputs, document.image_hash or ""],
-            inputs=item.inputs,
-            generation=item.request.generation,
-            answer=answer,
-            rules=rules,
-            earlier=item.earlier,
-            parameters={"rules": REVISION},
-        )
+        return model_item(self.services, job, prompt, item, answer=answer, also=[document.image_hash or ""])
 
     async def _reading(self, job: UnitInput, page: int, document: Page) -> PageReading:
         body = await asyncio.to_thread(self.services.artifacts.get, str(document.flag("blend", "artifact") or ""))

@@ -19,7 +19,6 @@ from activities.save import Loaded, save
 from activities.services import Services
 from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules import REVISION
 from providers.rules.labels import propose, sequence
 from providers.rules.metadata import Metadata, extract
 from schemas.documents import Book, Document
@@ -102,8 +101,9 @@ class MetadataActivities:
             async def call() -> bytes:
                 return body((await found())[1])
 
+            by_rules_alone = book_item(job, inputs, reads, generation, call)
             if not is_asked(self.services, job):
-                return book_item(job, inputs, reads, generation, call)
+                return by_rules_alone
 
             async def answer(asked: Asked) -> bytes:
                 readings, by_rules = await found()
@@ -114,24 +114,8 @@ class MetadataActivities:
                 )
                 return body(verified(said_of_it, by_rules, readings, asked.name))
 
-            async def rules(why: str) -> bytes:
-                activity.logger.info("metadata of %s: %s", job.book_id, why)
-                return await call()
-
             prompt = await prompt_of(self.services.artifacts, corrections, job.book_id, METADATA.name)
-            return [
-                model_item(
-                    self.services,
-                    job,
-                    prompt,
-                    reads=reads,
-                    inputs=inputs,
-                    generation=generation,
-                    answer=answer,
-                    rules=rules,
-                    parameters={"rules": REVISION},
-                )
-            ]
+            return [model_item(self.services, job, prompt, *by_rules_alone, answer=answer)]
 
         return await work(self.services, job, items)
 

@@ -18,7 +18,6 @@ from activities.toc_extract.operation import TOC_EXTRACT, toc_extract_inputs
 from activities.toc_extract.schema import Entries, Pages, listed, problems, question
 from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules import REVISION
 from providers.rules.contents import ContentsFound, Entry, extract
 from providers.rules.entries import RawEntry
 from schemas.documents import Document, ToC, TocEntry
@@ -62,9 +61,10 @@ class TocExtractActivities:
             async def call() -> bytes:
                 return await entries(await records.readings(pages))
 
+            by_rules_alone = book_item(job, inputs, reads, generation, call)
             if not is_asked(self.services, job) or not pages:
                 # An outline is what it is: there is nothing to read.
-                return book_item(job, inputs, reads, generation, call)
+                return by_rules_alone
 
             async def answer(asked: Asked) -> bytes:
                 contents = await records.readings(pages)
@@ -78,25 +78,9 @@ class TocExtractActivities:
                 )
                 return await entries(contents, listed(said))
 
-            async def rules(why: str) -> bytes:
-                activity.logger.info("contents of %s: %s", job.book_id, why)
-                return await call()
-
             corrections = await read_corrections(self.services.store, job.book_id)
             prompt = await prompt_of(self.services.artifacts, corrections, job.book_id, TOC_EXTRACT.name)
-            return [
-                model_item(
-                    self.services,
-                    job,
-                    prompt,
-                    reads=reads,
-                    inputs=inputs,
-                    generation=generation,
-                    answer=answer,
-                    rules=rules,
-                    parameters={"rules": REVISION},
-                )
-            ]
+            return [model_item(self.services, job, prompt, *by_rules_alone, answer=answer)]
 
         return await work(self.services, job, items)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from temporalio import activity
 
@@ -18,7 +18,6 @@ from activities.toc_find.operation import TOC_FIND, toc_find_inputs
 from activities.toc_find.schema import Look, decided, problems, question, shortlist
 from activities.work import Item, work
 from providers.pdf import PdfReader
-from providers.rules import REVISION
 from providers.rules.contents import ContentsFound, find
 from schemas.documents import Document, ToC
 from schemas.keys import toc_key
@@ -59,8 +58,9 @@ class TocFindActivities:
                 return (await by_rules())[1].model_dump_json().encode()
 
             # Where a person says which pages they are, nobody else is asked.
+            by_rules_alone = book_item(job, inputs, reads, generation, call, earlier=earlier)
             if not is_asked(self.services, job) or "toc" in types.values():
-                return book_item(job, inputs, reads, generation, call, earlier=earlier)
+                return by_rules_alone
 
             async def answer(asked: Asked) -> bytes:
                 readings, found = await by_rules()
@@ -81,19 +81,7 @@ class TocFindActivities:
 
             prompt = await prompt_of(self.services.artifacts, corrections, job.book_id, TOC_FIND.name)
             return [
-                model_item(
-                    self.services,
-                    job,
-                    prompt,
-                    reads=reads,
-                    inputs=inputs,
-                    generation=generation,
-                    answer=answer,
-                    rules=rules,
-                    earlier=earlier,
-                    parameters={"rules": REVISION},
-                    figures=lambda body: {"unsure": ContentsFound.model_validate_json(body).unsure},
-                )
+                model_item(self.services, job, prompt, *by_rules_alone, answer=answer, rules=rules, figures=_figures)
             ]
 
         return await work(self.services, job, items)
@@ -113,3 +101,7 @@ class TocFindActivities:
             return await update_book(self.services, job, items[0], ToC, key, fields)
 
         return await save(self.services, job, write, ToC, key)
+
+
+def _figures(body: bytes) -> Mapping[str, float | int | str | bool]:
+    return {"unsure": ContentsFound.model_validate_json(body).unsure}

@@ -48,12 +48,10 @@ def in_folder(folder: Path) -> Kept:
         files = [path for path in (root / kind).rglob("*") if path.is_file()]
         return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
-    return Kept(
-        LocalArtifactStore(root),
-        lambda: LocalArtifactStore(root),
-        content,
-        lambda path, body: (root / path).write_bytes(body) and None,
-    )
+    def change(path: str, body: bytes) -> None:
+        (root / path).write_bytes(body)
+
+    return Kept(LocalArtifactStore(root), lambda: LocalArtifactStore(root), content, change)
 
 
 def in_bucket(folder: Path, endpoint: str) -> Kept:

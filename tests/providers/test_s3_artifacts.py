@@ -257,7 +257,7 @@ def test_a_full_disk_under_the_copies(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(s3_artifacts.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(DiskFull, match="No room left for a copy"):
             elsewhere.file(sha256)
         with pytest.raises(DiskFull, match="No room left for a copy"):
