@@ -1,7 +1,7 @@
 """An S3 server of one bucket, in memory, on loopback: what `providers/s3_artifacts.py` asks for, and faults on request.
 
 Own code and no `moto`: that one cannot break connections off, checks no signed hash of a body, and brings Flask. It was compared
-with a real server: tests/providers/test_s3_server.py runs the contract on one where its program is on PATH.
+with a real server: tests/providers/test_artifacts.py runs the contract on one where its program is on PATH.
 """
 
 from __future__ import annotations
