@@ -136,7 +136,7 @@ async def raise_job(shelf: Connection, client: Client, text: str, usd: float, wh
 async def raise_day(shelf: Connection, client: Client, usd: float, who: str) -> dict[str, Any]:
     """Today's cap, and every job that waits for a budget. Raises BadInput where there is no cap of a day."""
     from activities.budget import today
-    from cli.control import running_jobs
+    from cli.jobs import running_jobs
     from schemas.documents import Budget
     from schemas.errors import BadInput
     from schemas.keys import day_key

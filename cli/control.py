@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -110,7 +110,8 @@ def status(
     from cli import connect, output
 
     async def command() -> int:
-        from cli.jobs import find_job, job_row
+        from cli.jobs import find_job, job_row, running_jobs
+        from cli.limits import waits_for
 
         async with connect.working(wait_for_worker=False) as shelf:
             client = await shelf.temporal()
@@ -138,32 +139,6 @@ def status(
         return PAUSED if waits else 0
 
     connect.run(command)
-
-
-async def running_jobs(client: Client) -> list[Found]:
-    """Jobs that run, oldest first; without their ranges."""
-    from temporalio.service import RPCError
-
-    from activities.contracts import JobResult
-    from cli.connect import rpc_error
-    from cli.jobs import Found
-    from workflows.registry import JOBS
-
-    kinds = ", ".join(f"'{name}'" for name in JOBS)
-    found = []
-    try:
-        async for execution in client.list_workflows(f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"):
-            handle = client.get_workflow_handle(execution.id, run_id=execution.run_id, result_type=JobResult)
-            found.append(Found(_book_of(execution.id), handle, await handle.describe()))
-    except RPCError as error:
-        raise rpc_error(error) from None
-    return sorted(found, key=lambda job: job.description.start_time)
-
-
-def _book_of(workflow_id: str) -> str:
-    """The book in an id that was given here; of another one its job says it."""
-    _, _, book = workflow_id.partition(":")
-    return book or workflow_id
 
 
 def cooling_providers(shelf: Connection) -> list[dict[str, Any]]:
@@ -203,17 +178,6 @@ async def held_queues(shelf: Connection, client: Client) -> list[dict[str, Any]]
         for name, state in states.items()
         if describe(state)
     ]
-
-
-async def waits_for(shelf: Connection, client: Client, workflow_ids: Sequence[str]) -> list[str]:
-    """What keeps the activities of a job and its ranges from going on, where a person should know. Raises ServerUnavailable."""
-    from cli.limits import holds, pending_of
-    from providers.queues import provider_queues
-
-    pending = await pending_of(client, [(name, None) for name in workflow_ids])
-    if all(each.started for each in pending):
-        return []
-    return await holds(client, shelf.artifacts, provider_queues(shelf.settings.providers).values(), pending)
 
 
 def show_job(row: dict[str, Any]) -> None:

@@ -237,3 +237,24 @@ def _of_result(result: JobResult) -> dict[str, Any]:
         "notes": list(result.notes),
         "cost_usd": result.cost_usd,
     }
+
+
+async def running_jobs(client: Client) -> list[Found]:
+    """Jobs that run, oldest first; without their ranges."""
+    from workflows.registry import JOBS
+
+    kinds = ", ".join(f"'{name}'" for name in JOBS)
+    found = []
+    try:
+        async for execution in client.list_workflows(f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"):
+            handle = client.get_workflow_handle(execution.id, run_id=execution.run_id, result_type=JobResult)
+            found.append(Found(_book_of(execution.id), handle, await handle.describe()))
+    except RPCError as error:
+        raise rpc_error(error) from None
+    return sorted(found, key=lambda job: job.description.start_time)
+
+
+def _book_of(workflow_id: str) -> str:
+    """The book in an id that was given here; of another one its job says it."""
+    _, _, book = workflow_id.partition(":")
+    return book or workflow_id

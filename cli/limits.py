@@ -26,9 +26,9 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.connect import rpc_error
+from cli.connect import Connection, rpc_error
 from providers.errors import RateLimited
-from providers.queues import ProviderQueue
+from providers.queues import ProviderQueue, provider_queues
 from schemas.documents import Metric
 
 if TYPE_CHECKING:
@@ -365,3 +365,11 @@ async def holds(
         elif not state.workers:
             found.append(f"a worker: none serves {state.row.queue} (see `shelf doctor`)")
     return found
+
+
+async def waits_for(shelf: Connection, client: Client, workflow_ids: Sequence[str]) -> list[str]:
+    """What keeps the activities of a job and its ranges from going on, where a person should know. Raises ServerUnavailable."""
+    pending = await pending_of(client, [(name, None) for name in workflow_ids])
+    if all(each.started for each in pending):
+        return []
+    return await holds(client, shelf.artifacts, provider_queues(shelf.settings.providers).values(), pending)

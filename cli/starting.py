@@ -166,8 +166,7 @@ async def take_up_keys(shelf: Connection, client: Client, *, anyway: bool = Fals
     Args:
         anyway: where a key was refused, and the variable may have another value by now.
     """
-    from cli.control import running_jobs
-    from cli.jobs import look
+    from cli.jobs import look, running_jobs
     from cli.stack.progress import StderrProgress
 
     keys = await asyncio.to_thread(shelf.stack.new_keys)

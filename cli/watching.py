@@ -199,7 +199,7 @@ class Watch:
 
     async def _tell_what_it_waits_for(self, display: Display) -> None:
         """Once for each: a provider that somebody paused, one that cools down, a queue that nobody serves."""
-        from cli.control import waits_for
+        from cli.limits import waits_for
 
         with contextlib.suppress(ShelfError, RPCError, TimeoutError):
             async with asyncio.timeout(QUERY_TIMEOUT.total_seconds()):

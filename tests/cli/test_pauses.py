@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from activities.contracts import Progress
-from cli import connect, control, jobs, starting
+from cli import connect, control, jobs, limits, starting
 from cli.main import make_app
 from providers.settings import load_settings
 
@@ -60,7 +60,7 @@ def test_status_of_a_paused_job_says_how_it_goes_on(
     monkeypatch.setattr(jobs, "find_job", found)
     monkeypatch.setattr(jobs, "job_row", row)
     monkeypatch.setattr(control, "held_queues", nothing)
-    monkeypatch.setattr(control, "waits_for", nothing)
+    monkeypatch.setattr(limits, "waits_for", nothing)
     result = CliRunner().invoke(make_app(), ["status", "book-1"])
     assert result.exit_code == code
     assert ("shelf budget raise book-1 USD" in result.stdout) is (state == "paused")
@@ -94,7 +94,7 @@ async def test_the_worker_is_started_anew_where_nothing_is_under_way(
     async def look(_: Any, handle: str) -> Progress:
         return Progress(job="ProcessPages", state=handle)
 
-    monkeypatch.setattr(control, "running_jobs", running)
+    monkeypatch.setattr(jobs, "running_jobs", running)
     monkeypatch.setattr(jobs, "look", look)
     stack = Stack(keys)
     await starting.take_up_keys(SimpleNamespace(stack=stack), None, anyway=anyway)  # type: ignore[arg-type]

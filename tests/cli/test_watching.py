@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import JobResult, OperationProgress, Progress
-from cli import control, watching
+from cli import limits, watching
 from cli.connect import JobCancelled, JobFailed
 from cli.watching import Detached, Paused, Watch
 from schemas.errors import ServerUnavailable
@@ -87,7 +87,7 @@ def make_watch(job: Job, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watch
     async def nothing(*_: Any) -> list[str]:
         return []
 
-    monkeypatch.setattr(control, "waits_for", nothing)
+    monkeypatch.setattr(limits, "waits_for", nothing)
 
     def make(stack: Stack | None = None) -> Watch:
         shelf = SimpleNamespace(stack=stack or Stack(job), temporal_address="here", ui_url=None, settings=None)
@@ -189,7 +189,7 @@ async def test_a_job_that_stands_still_says_once_what_it_waits_for(
         return ["mistral, paused by ann: invoice unpaid (go on: `shelf queue resume mistral`)"]
 
     watch = make_watch()
-    monkeypatch.setattr(control, "waits_for", paused_provider)
+    monkeypatch.setattr(limits, "waits_for", paused_provider)
     monkeypatch.setattr(watching, "QUIET_SECONDS", -1.0)  # at each look
     assert await asyncio.wait_for(watch.to_the_end(), 20) == RESULT
     assert looks[0] == ["process-pages:book"]
