@@ -34,6 +34,8 @@ BOOK_TYPES: tuple[type[Document], ...] = (Book, Page, OcrResult, ToC, TocEntry, 
 TESSERACT_PROCESSES = 2
 """As on a machine of two cores, wherever it runs."""
 RAPIDOCR_PROCESSES = 1
+BATCH_PAGES = 4
+"""Of Tesseract's units."""
 ENGINE_PROCESSES = TESSERACT_PROCESSES + RAPIDOCR_PROCESSES
 
 START_SECONDS = 90.0
@@ -78,7 +80,9 @@ class Machine:
             "SHELF_HOME": str(folder / "home"),
             "SHELF_TESSERACT_PROCESSES": str(TESSERACT_PROCESSES),
             "SHELF_RAPIDOCR_PROCESSES": str(RAPIDOCR_PROCESSES),
-            "SHELF_PROVIDERS": json.dumps({"tesseract": {"in_flight": TESSERACT_PROCESSES + 1, "batch_pages": 4}}),
+            "SHELF_PROVIDERS": json.dumps(
+                {"tesseract": {"in_flight": TESSERACT_PROCESSES + 1, "batch_pages": BATCH_PAGES}}
+            ),
             "SHELF_TEST_CALLS": str(self.calls_log),
             "PYTHONPATH": str(ROOT),
             "OMP_THREAD_LIMIT": "1",

@@ -13,7 +13,16 @@ import pytest
 
 from activities.contracts import JobResult
 from providers.s3_artifacts import S3ArtifactStore
-from tests.e2e.machine import ENGINE_PROCESSES, JOB_SECONDS, SAMPLE, Machine, files_below, until
+from tests.e2e.machine import (
+    BATCH_PAGES,
+    ENGINE_PROCESSES,
+    JOB_SECONDS,
+    SAMPLE,
+    TESSERACT_PROCESSES,
+    Machine,
+    files_below,
+    until,
+)
 from tests.s3_server import BUCKET, KEYS, S3Server, s3_server
 
 pytestmark = pytest.mark.slow
@@ -77,7 +86,10 @@ async def test_two_machines_share_a_book_and_one_dies(fleet: Machine, bucket: S3
     assert sum(begun.values()) - PAGES <= ENGINE_PROCESSES, begun
     metrics = [metric for metric in await fleet.attempts(result.book_id) if metric.provider == "tesseract"]
     reported = Counter(page for metric in metrics for page in metric.pages or [])
-    assert set(reported) == set(begun), "a page without a Metric"
+    # A free reading that was published, and whose worker died before it could report it, is found and has no Metric.
+    unreported = set(begun) - set(reported)
+    assert len(unreported) <= TESSERACT_PROCESSES * BATCH_PAGES, unreported
+    assert all(begun[page] == 1 for page in unreported), "what was read again is reported"
     assert set(reported.values()) == {1}, f"read twice: {reported}"
     assert sum(metric.read or 0 for metric in metrics) <= PAGES
     assert {metric.outcome for metric in metrics} == {"ok"}
