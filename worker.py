@@ -290,4 +290,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is closed. A Temporal client leaves threads that now and then abort the interpreter while it takes itself down
+    # (temporalio/sdk-python#300), and a worker that ended well would be reported as a crash.
+    os._exit(code)
