@@ -93,6 +93,7 @@ class Chooser:
         readers = self._with_fallbacks({first, stand_in, second} - {""})
         names = {*BOOK_PROVIDERS.values(), "text-layer", services.image_ocr, *readers}
         names |= self._with_fallbacks({provider for provider, _ in asked.values()})
+        fallbacks = self._fallbacks(readers, asked)
         return Chosen(
             ocr=ocr,
             stand_in=stand_in,
@@ -105,8 +106,8 @@ class Chooser:
             providers={name: self._policy(name) for name in sorted(names)},
             book_providers=book_providers,
             models={operation: model for operation, (_, model) in models.items()},
-            fallbacks=self._fallbacks(readers, asked),
-            high_usd=self._high_usd(job, readers, asked),
+            fallbacks=fallbacks,
+            high_usd=self._high_usd(job, readers, asked, fallbacks),
             agent_usd=self._agent_usd(job),
         )
 
@@ -190,10 +191,21 @@ class Chooser:
                 found[f"{operation} {provider}"] = other
         return found
 
-    def _high_usd(self, job: ResolveInput, readers: set[str], asked: Mapping[str, tuple[str, str]]) -> dict[str, float]:
-        """High estimates of the units that may cost money. Raises BadInput where nobody knows a price."""
+    def _high_usd(
+        self,
+        job: ResolveInput,
+        readers: set[str],
+        asked: Mapping[str, tuple[str, str]],
+        fallbacks: Mapping[str, str],
+    ) -> dict[str, float]:
+        """High estimates of the units that may cost money, those of fallbacks too. Raises BadInput where nobody knows a
+        price, or a language model that is to take over has no model."""
         wanted = [("ocr", name, self.services.queues[name].model) for name in readers if "ocr" in job.operations]
-        wanted += [(operation, provider, model) for operation, (provider, model) in asked.items()]
+        for operation, (provider, model) in asked.items():
+            wanted.append((operation, provider, model))
+            other = fallbacks.get(f"{operation} {provider}")
+            if other in self.services.models:
+                wanted.append((operation, other, self.services.models[other].model("")))
         allowed = job.input.get("allow_unpriced")
         if allowed is None:
             allowed = self.services.budget.unknown_price == "allow"

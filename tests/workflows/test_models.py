@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from activities.contracts import JobResult
+from activities.choosing import Chooser
+from activities.contracts import JobResult, ResolveInput
 from activities.prompts import OWN, Prompt
 from providers.language_model import Answer, Question
 from providers.ledger import Calls, Response
 from providers.prices import Usage
 from providers.queues import QUEUES
 from schemas.documents import Book, Metric, ToC, TocEntry
+from schemas.errors import BadInput
 from schemas.keys import toc_key
 from schemas.reading import PageReading
 from tests.workflows.conftest import Shelf
@@ -297,6 +299,28 @@ async def test_a_model_that_nobody_serves_is_named_at_once(shelf: Shelf, model: 
     with pytest.raises(WorkflowFailureError) as failed:
         await shelf.run(2, llm={"ocr": SPEC})
     assert "No language model can do 'ocr'" in str(failed.value.cause)
+
+
+async def test_a_model_that_takes_over_is_priced_and_reserved_too(shelf: Shelf, model: Model) -> None:
+    services = shelf.services
+    services.models["anthropic"] = model
+    services.queues[NAME] = replace(services.queues[NAME], fallback="anthropic")
+    unpriced = services.queues["anthropic"]
+    services.queues["anthropic"] = replace(unpriced, usd_per_million_input=1.0, usd_per_million_output=1.0)
+    job = ResolveInput(
+        job="ProcessPages",
+        input={"llm": {"blend": SPEC}, "budget_usd": 1.0},
+        operations=("blend",),
+        workflow_id="w",
+        first_run_id="r",
+        run_id="r",
+    )
+    chosen = Chooser(services).choose(job, {})
+    assert chosen.fallbacks == {f"blend {NAME}": "anthropic"}
+    assert set(chosen.high_usd) == {f"blend {NAME}", "blend anthropic"}
+    services.queues["anthropic"] = unpriced
+    with pytest.raises(BadInput, match="Nobody knows what anthropic takes"):
+        Chooser(services).choose(job, {})
 
 
 async def test_an_unknown_price_is_refused_unless_allowed(shelf: Shelf, model: Model) -> None:
