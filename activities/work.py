@@ -158,9 +158,12 @@ async def _work(services: Services, job: UnitInput, items: Sequence[Item], outag
             # The same would stop each of them.
             outcomes.append(outcomes[-1].model_copy(update={"item": item.item}))
             continue
-        one = _one if item.ask is None else _ask
         with telemetry.about(page=item.item or None):
-            outcomes.append(await one(services, job, item, tally, earlier, outages))
+            outcomes.append(
+                await _one(services, job, item, tally, earlier)
+                if item.ask is None
+                else await _ask(services, job, item, earlier, outages)
+            )
     attempts = [*earlier]
     # What a remote provider need not be asked (a blank page) never reached it.
     if (tally.read or tally.failed) and not services.queues[job.unit.provider].remote:
@@ -168,25 +171,29 @@ async def _work(services: Services, job: UnitInput, items: Sequence[Item], outag
     return WorkResult(outcomes=tuple(outcomes), attempts=tuple(attempts))
 
 
-async def _one(
-    services: Services, job: UnitInput, item: Item, tally: _Tally, earlier: list[Attempt], outages: int
-) -> Outcome:
+async def _made(job: UnitInput, item: Item, make: Awaitable[Produced]) -> Produced:
+    """The answer. Raises ProviderError, also for a bug of ours or of a library on this page: it fails like any call, with its
+    traceback in the log; ShelfError and ApplicationError as they come."""
+    try:
+        with telemetry.span(f"{job.unit.operation} {job.unit.provider}", _asked(job, item), kind=Kind.CLIENT):
+            return await make
+    except (ProviderError, ShelfError, ApplicationError):
+        raise
+    except Exception as error:
+        activity.logger.exception("%s failed on %s", job.unit.operation, item.item)
+        raise ServerError(f"{type(error).__name__}: {error}") from error
+
+
+async def _one(services: Services, job: UnitInput, item: Item, tally: _Tally, earlier: list[Attempt]) -> Outcome:
     """One item of a local provider."""
     fingerprint = item.request.fingerprint
     body = await asyncio.to_thread(services.artifacts.get, fingerprint)
     if body is None:
         await cool(services.artifacts, job.unit.provider)
         try:
-            with telemetry.span(f"{job.unit.operation} {job.unit.provider}", _asked(job, item), kind=Kind.CLIENT):
-                produced = await item.call()
+            produced = await _made(job, item, item.call())
         except ProviderError as error:
             return await _failed(services, job, item, tally, earlier, error)
-        except (ShelfError, ApplicationError):
-            raise
-        except Exception as error:
-            # A bug of ours or of a library on this page: it fails like any call, with its traceback in the log.
-            activity.logger.exception("%s failed on %s", job.unit.operation, item.item)
-            return await _failed(services, job, item, tally, earlier, ServerError(f"{type(error).__name__}: {error}"))
         telemetry.call_ended(job.unit.operation, job.unit.provider, "ok")
         tally.add(produced)
         body = produced.body
@@ -197,9 +204,7 @@ async def _one(
     return await _published(services, item, body)
 
 
-async def _ask(
-    services: Services, job: UnitInput, item: Item, tally: _Tally, earlier: list[Attempt], outages: int
-) -> Outcome:
+async def _ask(services: Services, job: UnitInput, item: Item, earlier: list[Attempt], outages: int) -> Outcome:
     """One item of a remote provider: its calls have notes, which are reported with the item, whichever attempt made
     them."""
     assert item.ask is not None
@@ -212,8 +217,7 @@ async def _ask(
         return Outcome(item=item.item, status=STOPPED, failure=refusal)
     if body is None:
         try:
-            with telemetry.span(f"{job.unit.operation} {job.unit.provider}", _asked(job, item), kind=Kind.CLIENT):
-                body = (await item.ask(ledger)).body
+            body = (await _made(job, item, item.ask(ledger))).body
         except Cooling:
             raise
         except ProviderError as error:
@@ -223,12 +227,6 @@ async def _ask(
                 if len(known) > REFUSALS:
                     known.pop(next(iter(known)))
             return await _asked_in_vain(job, item, ledger, earlier, error, outages)
-        except (ShelfError, ApplicationError):
-            raise
-        except Exception as error:
-            activity.logger.exception("%s failed on %s", job.unit.operation, item.item)
-            bug = ServerError(f"{type(error).__name__}: {error}")
-            return await _asked_in_vain(job, item, ledger, earlier, bug, outages)
         await asyncio.to_thread(services.artifacts.publish, ledger.fingerprint, body)
     earlier += [attempt_of(note) for note in await ledger.notes()]
     return await _published(services, item, body)

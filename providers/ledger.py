@@ -211,12 +211,15 @@ class Ledger:
 
     async def recover(self) -> None:
         """Turn intents that earlier attempts left into notes of calls with an unknown outcome."""
-        for call_id, lost in (await asyncio.to_thread(self.artifacts.open_intents, self.fingerprint)).items():
-            if not call_id.startswith(f"{self.attempt_id}/"):
-                known = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
-                if call_id not in known:
-                    await asyncio.to_thread(self.artifacts.record_attempt, self.fingerprint, call_id, lost)
-                await asyncio.to_thread(self.artifacts.settle_intent, self.fingerprint, call_id)
+        intents = await asyncio.to_thread(self.artifacts.open_intents, self.fingerprint)
+        left = {call: lost for call, lost in intents.items() if not call.startswith(f"{self.attempt_id}/")}
+        if not left:
+            return
+        known = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
+        for call_id, lost in left.items():
+            if call_id not in known:
+                await asyncio.to_thread(self.artifacts.record_attempt, self.fingerprint, call_id, lost)
+            await asyncio.to_thread(self.artifacts.settle_intent, self.fingerprint, call_id)
 
     async def notes(self) -> list[dict[str, Any]]:
         """Notes of all calls that were ever made for this question, oldest first, without raw responses."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image as Pictures
 
-from providers.language_model import Image, Message, Question, Tool
+from providers.errors import ProviderError
+from providers.language_model import Answer, Image, Message, Question, Tool
 from providers.ledger import Bucket, Ledger
 from providers.local_artifacts import LocalArtifactStore
+from providers.model_service import ModelService
 from providers.queues import ProviderQueue, provider_queues
+from tests.providers.remote.server import ScriptedServer
 
 KEY = "secret-of-the-test-0123456789"
 KEY_ENV = "SHELF_TEST_KEY"
@@ -55,3 +60,44 @@ def assert_no_key(calls: Ledger, *shown: object) -> None:
         assert KEY not in repr(each)
         assert KEY not in str(getattr(each, "__dict__", ""))
         assert KEY not in str(getattr(each, "__cause__", "")) + str(getattr(each, "__context__", ""))
+
+
+class Talk:
+    """An adapter, the service at the other end, and the ledger between them."""
+
+    def __init__(
+        self, service: Any, server: ScriptedServer, adapter: type[ModelService], row: ProviderQueue, folder: Path
+    ) -> None:
+        self.service, self.server, self.row = service, server, row
+        self.model: Any = adapter(row)
+        self.calls: Ledger = ledger(folder, row)
+
+    async def ask(self, timeout_seconds: float = 20, **fields: Any) -> Answer:
+        answer: Answer = await self.model.answer(
+            question(**fields), self.service.model, timeout_seconds, self.calls, what="page 3 of a-book"
+        )
+        return answer
+
+    async def fails(self, expected: type[ProviderError], timeout_seconds: float = 20, **fields: Any) -> Any:
+        with pytest.raises(ProviderError) as raised:
+            await self.ask(timeout_seconds, **fields)
+        assert type(raised.value) is expected, raised.value
+        assert_no_key(self.calls, raised.value, self.model, self.calls)
+        return raised.value
+
+    @property
+    def note(self) -> dict[str, Any]:
+        return self.calls.made[-1]
+
+
+@asynccontextmanager
+async def talking(
+    service: Any, adapter: type[ModelService], row: Callable[[str], ProviderQueue], folder: Path
+) -> AsyncIterator[Talk]:
+    """The adapter with its service while that runs. `row`: of its address."""
+    with ScriptedServer(service.handlers()) as server:
+        talk = Talk(service, server, adapter, row(server.url), folder)
+        try:
+            yield talk
+        finally:
+            await talk.model.close()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,12 @@ from providers.errors import (
 )
 from providers.language_model import Answer, Message, ToolCall
 from providers.model_service import Refused
+from providers.queues import ProviderQueue
 from schemas.http import LOOPBACK_ONLY
 from tests.providers.remote.anthropic_responder import MessagesService, Said, always
-from tests.providers.remote.model_calls import ADD, KEY, KEY_ENV, assert_no_key, ledger, png, question, row_of
+from tests.providers.remote.model_calls import ADD, KEY, KEY_ENV, assert_no_key, ledger, png, question, row_of, talking
 from tests.providers.remote.server import Answer as Sent
-from tests.providers.remote.server import ScriptedServer, garbage, half, hung_up, json_answer, slow, wrong_json
+from tests.providers.remote.server import garbage, half, hung_up, json_answer, slow, wrong_json
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 COST = (1000 * 1.0 + 150 * 5.0) / 1e6
@@ -41,44 +41,12 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LOOPBACK_ONLY, "1")
 
 
-class Talk:
-    """The adapter, the service at the other end, and the ledger between them."""
-
-    def __init__(self, service: MessagesService, server: ScriptedServer, folder: Path) -> None:
-        self.service, self.server = service, server
-        row = row_of("anthropic", server.url, usd_per_million_input=1.0, usd_per_million_output=5.0)
-        self.model = Anthropic(row)
-        self.calls = ledger(folder, row)
-
-    async def ask(self, timeout_seconds: float = 20, **fields: Any) -> Answer:
-        return await self.model.answer(
-            question(**fields), self.service.model, timeout_seconds, self.calls, what="page 3 of a-book"
-        )
-
-    async def fails(self, expected: type[ProviderError], timeout_seconds: float = 20, **fields: Any) -> Any:
-        with pytest.raises(ProviderError) as raised:
-            await self.ask(timeout_seconds, **fields)
-        assert type(raised.value) is expected, raised.value
-        assert_no_key(self.calls, raised.value, self.model, self.calls)
-        return raised.value
-
-    @property
-    def note(self) -> dict[str, Any]:
-        return self.calls.made[-1]
-
-
 @pytest.fixture
 def talk(tmp_path: Path) -> Callable[..., Any]:
-    @asynccontextmanager
-    async def talking(service: MessagesService) -> AsyncIterator[Talk]:
-        with ScriptedServer(service.handlers()) as server:
-            talk = Talk(service, server, tmp_path)
-            try:
-                yield talk
-            finally:
-                await talk.model.close()
+    def row(url: str) -> ProviderQueue:
+        return row_of("anthropic", url, usd_per_million_input=1.0, usd_per_million_output=5.0)
 
-    return talking
+    return lambda service: talking(service, Anthropic, row, tmp_path)
 
 
 class TestAnswers:

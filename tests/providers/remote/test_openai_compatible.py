@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,17 +24,16 @@ from providers.errors import (
     ServerError,
 )
 from providers.language_model import Answer, Message, ToolCall
-from providers.ledger import Ledger
 from providers.model_service import Refused
 from providers.openai_compatible import DIALECTS, OpenAiCompatible
 from providers.queues import QUEUES
 from schemas.errors import BadInput
 from schemas.http import LOOPBACK_ONLY
 from tests.conftest import free_port
-from tests.providers.remote.model_calls import ADD, KEY, KEY_ENV, assert_no_key, ledger, png, question, row_of
+from tests.providers.remote.model_calls import ADD, KEY, KEY_ENV, assert_no_key, ledger, png, question, row_of, talking
 from tests.providers.remote.openai_responder import ChatService, Said, always
 from tests.providers.remote.server import Answer as Sent
-from tests.providers.remote.server import ScriptedServer, garbage, half, hung_up, json_answer, slow, wrong_json
+from tests.providers.remote.server import garbage, half, hung_up, json_answer, slow, wrong_json
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 NAMES = [row.name for row in QUEUES if row.kind == "openai-compatible"]
@@ -47,45 +45,15 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LOOPBACK_ONLY, "1")
 
 
-class Talk:
-    """An adapter, the service at the other end, and the ledger between them."""
-
-    def __init__(self, service: ChatService, server: ScriptedServer, folder: Path, **fields: Any) -> None:
-        prices = {"usd_per_million_input": 1.0, "usd_per_million_output": 2.0, **fields}
-        self.service, self.server = service, server
-        self.row = row_of(service.dialect, server.url + service.prefix, **prices)
-        self.model = OpenAiCompatible(self.row)
-        self.calls: Ledger = ledger(folder, self.row)
-
-    async def ask(self, timeout_seconds: float = 20, **fields: Any) -> Answer:
-        return await self.model.answer(
-            question(**fields), self.service.model, timeout_seconds, self.calls, what="page 3 of a-book"
-        )
-
-    async def fails(self, expected: type[ProviderError], timeout_seconds: float = 20, **fields: Any) -> Any:
-        with pytest.raises(ProviderError) as raised:
-            await self.ask(timeout_seconds, **fields)
-        assert type(raised.value) is expected, raised.value
-        assert_no_key(self.calls, raised.value, self.model, self.calls)
-        return raised.value
-
-    @property
-    def note(self) -> dict[str, Any]:
-        return self.calls.made[-1]
-
-
 @pytest.fixture
 def talk(tmp_path: Path) -> Callable[..., Any]:
-    @asynccontextmanager
-    async def talking(service: ChatService, **fields: Any) -> AsyncIterator[Talk]:
-        with ScriptedServer(service.handlers()) as server:
-            talk = Talk(service, server, tmp_path, **fields)
-            try:
-                yield talk
-            finally:
-                await talk.model.close()
+    def start(service: ChatService, **fields: Any) -> Any:
+        prices = {"usd_per_million_input": 1.0, "usd_per_million_output": 2.0, **fields}
+        return talking(
+            service, OpenAiCompatible, lambda url: row_of(service.dialect, url + service.prefix, **prices), tmp_path
+        )
 
-    return talking
+    return start
 
 
 class TestAnswers:
