@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from activities.contracts import ProviderPolicy, ResolveInput
+from activities.contracts import JobConfig, ProviderPolicy, ResolveInput
 from activities.services import Services
 from providers.base import OcrProvider, RemoteOcrProvider
 from providers.prices import high_estimate
 from schemas.errors import BadInput, LanguageMissing
+from schemas.keys import budget_key
+from schemas.pagespec import format_pages
 
 BOOK_PROVIDERS = {
     "extract": "pdf",
@@ -109,6 +111,34 @@ class Chooser:
             fallbacks=fallbacks,
             high_usd=self._high_usd(job, readers, asked, fallbacks),
             agent_usd=self._agent_usd(job),
+        )
+
+    def freeze(
+        self,
+        job: ResolveInput,
+        chosen: Chosen,
+        book_id: str,
+        epoch: int,
+        manifest: str,
+        page_count: int,
+        pages: Sequence[int],
+    ) -> JobConfig:
+        """All that the job's plans may read, for the whole of it."""
+        return JobConfig(
+            job=job.job,
+            book_id=book_id,
+            epoch=epoch,
+            run_id=job.run_id,
+            manifest=manifest,
+            page_count=page_count,
+            pages=format_pages(pages),
+            generation=epoch if job.anew else None,
+            anew=job.anew,
+            **chosen.fields(),
+            budget_usd=job.input.get("budget_usd") or self.services.budget.per_job_usd,
+            budget_key=budget_key(job.workflow_id, job.first_run_id),
+            day_budget_usd=self.services.budget.per_day_usd,
+            priority=job.priority,
         )
 
     async def check_served(self, chosen: Chosen) -> None:

@@ -38,7 +38,7 @@ from schemas.errors import (
     SourceNotAllowed,
     SourceNotFound,
 )
-from schemas.keys import book_key, budget_key, leaf_id, page_key, toc_key
+from schemas.keys import book_key, leaf_id, page_key, toc_key
 from schemas.pagespec import format_pages, parse_pages
 from schemas.store import Update, digest, op_id
 
@@ -105,22 +105,7 @@ class JobActivities:
             await asyncio.to_thread(self.services.artifacts.publish, note, source.before.encode())
         await place_pages(self.services.store, source.book_id, epoch, source.fingerprint, source.manifest)
         await self._book(source, epoch, job.input)
-        return JobConfig(
-            job=job.job,
-            book_id=source.book_id,
-            epoch=epoch,
-            run_id=job.run_id,
-            manifest=source.fingerprint,
-            page_count=count,
-            pages=format_pages(pages),
-            generation=epoch if job.anew else None,
-            anew=job.anew,
-            **chosen.fields(),
-            budget_usd=job.input.get("budget_usd") or self.services.budget.per_job_usd,
-            budget_key=budget_key(job.workflow_id, job.first_run_id),
-            day_budget_usd=self.services.budget.per_day_usd,
-            priority=job.priority,
-        )
+        return self.chooser.freeze(job, chosen, source.book_id, epoch, source.fingerprint, count, pages)
 
     async def _source(self, job: ResolveInput) -> Source:
         given = job.input

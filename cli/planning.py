@@ -29,8 +29,8 @@ from providers.prices import CostRange, call_seconds, estimate, rates
 from providers.source import LeafSource
 from schemas.documents import Lease, Page
 from schemas.errors import ShelfError
-from schemas.keys import budget_key, leaf_id, page_key
-from schemas.pagespec import format_pages, parse_pages
+from schemas.keys import leaf_id, page_key
+from schemas.pagespec import parse_pages
 from workflows.forecast import SURE, Forecast, PlannedUnit, forecast
 from workflows.inputs import ProcessPagesInput, validate_input
 from workflows.job import Job
@@ -203,19 +203,10 @@ class BookPlanner:
             run_id="plan",
         )
         count = source.manifest.page_count
-        return JobConfig(
-            job=job.job,
-            book_id=source.book_id,
-            epoch=epoch,
-            run_id=job.run_id,
-            manifest=source.fingerprint,
-            page_count=count,
-            pages=format_pages(parse_pages(asked.pages or f"1-{count}", count)),
-            generation=epoch if anew else None,
-            anew=anew,
-            **Chooser(self.services).choose(job, source.choices).fields(),
-            budget_key=budget_key(job.workflow_id, job.first_run_id),
-        )
+        chooser = Chooser(self.services)
+        pages = parse_pages(asked.pages or f"1-{count}", count)
+        chosen = chooser.choose(job, source.choices)
+        return chooser.freeze(job, chosen, source.book_id, epoch, source.fingerprint, count, pages)
 
     async def _characters(self, book: str) -> float | None:
         """Of a page's text, on average over those that were read; None where none was."""
