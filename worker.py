@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -284,6 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("%s", error)
         return error.exit_code
     finally:
+        # The runtime exports its last metrics when nothing holds it any more, and workers hold it in circles.
+        gc.collect()
         if running is not None:
             running.stop()
     return 0

@@ -81,9 +81,10 @@ class Ocr(PageOperation):
         for provider, pages in ready.items():
             size = self._batch(state, provider, len(pages))
             beginning = parse_pages(state.config.pages)[:1] == [pages[0]]
-            if beginning and len(pages) > FIRST_PAGES and not own.planned:
+            local = not state.config.providers[provider].remote
+            if beginning and local and len(pages) > FIRST_PAGES and not own.planned:
                 # The very first units are single pages and go alone, so that a reader sees the first page at once:
-                # units that are sent together are not begun in order.
+                # units that are sent together are not begun in order. A remote provider is sent no more than it serves.
                 units += self.batches(state, provider, pages[:FIRST_PAGES], 1)
             else:
                 units += self.batches(state, provider, pages, size)

@@ -44,7 +44,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory, defradb_binary: Path) -> 
         environment = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=s3cret-of-the-receiver",
-            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+            # Longer than the worker lives: what it exports last is all that arrives.
+            "OTEL_METRIC_EXPORT_INTERVAL": "60000",
         }
         book, metrics = run(tmp_path_factory.mktemp("telemetry"), defradb_binary, environment)
         return receiver, book, metrics

@@ -387,12 +387,15 @@ def test_an_engine_of_ones_own_may_fail_at_every_page() -> None:
     assert not planner.stopped
 
 
-def test_of_a_remote_provider_as_many_are_sent_as_it_serves_at_once() -> None:
-    planner = remote_book(10, in_flight=2)
+@pytest.mark.parametrize("in_flight", [2, 4, 6])
+def test_of_a_remote_provider_as_many_are_sent_as_it_serves_at_once(in_flight: int) -> None:
+    """Also of a book that is just begun, all of whose pages were extracted at once."""
+    planner = remote_book(10, in_flight=in_flight)
     planner.collect()
-    first, second = planner.next_unit(), planner.next_unit()
+    sent = [planner.next_unit() for _ in range(in_flight)]
+    first = sent[0]
     assert first is not None
-    assert second is not None
+    assert None not in sent, "a place is idle"
     assert planner.next_unit() is None, "what waited in its queue could not be held back"
     done = tuple(Outcome(item=item, status="ok", artifact="a" * 64) for item in first.items)
     planner.apply(Carried(first, work=WorkResult(outcomes=done), save=SaveResult()))
