@@ -76,6 +76,14 @@ class BookRecords:
             lambda: [(page, PageReading.from_json(self.body(page, name))) for page, name in artifacts.items()]
         )
 
+    def reading(self, page: int) -> PageReading | None:
+        """The blended reading of one page, if it has one; for use in a thread. Raises ArtifactMissing."""
+        document = self.pages.get(page)
+        if document is None or not document.flag("blend", "complete"):
+            return None
+        artifact = document.flag("blend", "artifact")
+        return PageReading.from_json(self.body(page, str(artifact))) if artifact else None
+
     async def proposals(self) -> dict[int, Proposal]:
         """Label proposals of all pages that have one. Raises ArtifactMissing."""
         artifacts = self.artifacts("label_read")

@@ -77,6 +77,7 @@ async def process(name: str, images: Sequence[PageImage], reader: Reader) -> Pro
         facts.outline,
         {page: label.label for page, label in zip(sorted(blended), labels, strict=True)},
         sorted(proposals.items()),
+        reading_of=blended.get,
     )
     cpu_seconds = time.process_time() - began
     looks = await asyncio.gather(*(reader.look(image) for image in images))

@@ -54,7 +54,13 @@ class TocExtractActivities:
                 proposals = await records.proposals()
                 labels = {page: document.label for page, document in sorted(records.pages.items())}
                 found: Sequence[Entry] = await asyncio.to_thread(
-                    extract, contents, facts.outline, labels, sorted(proposals.items()), listed=by_model
+                    extract,
+                    contents,
+                    facts.outline,
+                    labels,
+                    sorted(proposals.items()),
+                    reading_of=records.reading,
+                    listed=by_model,
                 )
                 return pydantic_core.to_json([entry.model_dump() for entry in found])
 

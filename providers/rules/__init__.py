@@ -2,5 +2,5 @@
 metadata, contents. Pure functions from `PageReading`s (and small results of one another) to frozen results.
 """
 
-REVISION = 3
+REVISION = 4
 """Part of the fingerprint: raised where a rule changes, so that a re-run does not find the old result."""

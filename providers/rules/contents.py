@@ -154,7 +154,8 @@ def _find(pages: Sequence[tuple[int, PageReading]], outline: Outline, types: Map
             and (page in certain or not other_list)
             and (
                 page in certain
-                or (len(numbers) >= 2 and score >= 0.35 and rising >= 0.6 and numbers[0] >= 0.5 * last_number)
+                # The first number may be that of the page itself, beside its running header.
+                or (len(numbers) >= 2 and score >= 0.35 and rising >= 0.6 and max(numbers[:2]) >= 0.5 * last_number)
                 or (keyword and len(numbers) >= 1)
                 or max(hits, recurring) >= max(3, 0.3 * proposal.rows)
             )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 
 from providers.rules.layout import Row, row_of, type_height, visual_rows
 from providers.rules.numerals import parse, printed, roman_value
 from providers.rules.page_types import CONTENTS, LISTS
-from schemas.reading import Line, PageReading, Word
+from schemas.reading import Box, Line, PageReading, Word
 
 
 @dataclass(slots=True)
@@ -64,9 +64,12 @@ _LETTER = re.compile(r"^([A-Z])([.)]?)\s+(\S.*)$")
 def read_entries(pages: Sequence[tuple[int, PageReading]]) -> list[RawEntry]:
     """Entries in order. Rows are cut into title and number, wrapped titles joined, numbering split off."""
     pieces: list[_Piece] = []
-    for physical, reading in pages:
-        for column in _columns(reading):
-            pieces += _pieces(physical, column)
+    for physical, whole in pages:
+        listing = _listing(whole)
+        of_page = [piece for column in _columns(listing) for piece in _pieces(physical, column)]
+        if _headed_by_page(of_page, pieces, MARGIN * whole.height):
+            del of_page[0]
+        pieces += of_page
     numbered = sum(piece.printed is not None for piece in pieces)
     if pieces and numbered < 0.3 * len(pieces):
         pieces = _numbers_on_the_left(pieces) or pieces
@@ -75,18 +78,121 @@ def read_entries(pages: Sequence[tuple[int, PageReading]]) -> list[RawEntry]:
     for group in _joined(pieces):
         entry = _entry(group)
         if entry is not None:
-            entries.append(entry)
+            entries += _run_in(entry)
+    entries = _in_full(entries)
     _mend_numbers(entries)
     return entries
 
 
+MARGIN = 0.15
+"""Share of the page's height in which running headers stand."""
+
+
+def _headed_by_page(pieces: Sequence[_Piece], before: Sequence[_Piece], margin: float) -> bool:
+    """The first row is a running header with the number of the contents page itself: it falls out of the order of those
+    before and after it."""
+    if not before or len(pieces) < 2 or pieces[0].row.middle > margin or pieces[0].printed is None:
+        return False
+    last = next((value for piece in reversed(before) if (value := _arabic(piece)) is not None), None)
+    following = next((value for piece in pieces[1:] if (value := _arabic(piece)) is not None), None)
+    own = _arabic(pieces[0])
+    return last is not None and following is not None and following >= last and (own is None or own < last)
+
+
+def _arabic(piece: _Piece) -> int | None:
+    return int(piece.printed) if piece.printed is not None and piece.printed.isdigit() else None
+
+
+def _listing(reading: PageReading) -> PageReading:
+    """The page without what stands above its heading "Contents" (a title, an abstract) and below that of a list of figures or
+    tables."""
+    rows = visual_rows(reading)
+    first = next(
+        (
+            i
+            for i, row in enumerate(rows)
+            if _heading(row, CONTENTS) and (i < BELOW_OTHERS or _numbered(rows[i + 1 : i + 1 + BELOW_OTHERS]) >= 2)
+        ),
+        None,
+    )
+    if first is None:
+        first = next((i for i, row in enumerate(rows) if _cut(row)[1] is not None), 0)
+        if first < TEXT_ABOVE or _numbered(rows[first:]) < 0.6 * len(rows[first:]):
+            first = 0
+    other = next((row for row in rows[max(first, BELOW_OTHERS) :] if _heading(row, LISTS)), None)
+    if first == 0 and other is None:
+        return reading
+    top = rows[first].box[1]
+    bottom = other.box[1] if other is not None else rows[-1].box[3] + 1.0
+    return _part(reading, lambda box: top <= (box[1] + box[3]) / 2 < bottom)
+
+
+TEXT_ABOVE = 6
+"""Rows without numbers above the first that has one: more than the names of parts."""
+
+BELOW_OTHERS = 4
+"""Rows above a heading that is not at the head of its page."""
+
+
+def _heading(row: Row, names: re.Pattern[str]) -> bool:
+    text = row.text.strip(" .:|")
+    return len(row.words) <= 4 and bool(names.match(text)) and not _is_page_number(row.words[-1].text)
+
+
+def _numbered(rows: Sequence[Row]) -> int:
+    return sum(_cut(row)[1] is not None for row in rows)
+
+
+def _run_in(entry: RawEntry) -> list[RawEntry]:
+    """The entries of a paragraph of them: "2.4.1 The width 13, 2.4.2 The height 16"."""
+    parts = _NEXT_NUMBER.split(entry.title) if entry.number and "." in entry.number else [entry.title]
+    cut = [_TITLE_AND_PAGE.match(part) for part in parts]
+    if len(parts) < 2 or not all(cut[:-1]):
+        return [entry]
+    found = []
+    for part, match in zip(parts, cut, strict=True):
+        number, title, _, depth = split_number(match[1] if match else part)
+        found.append(
+            replace(
+                entry,
+                title=title,
+                number=number or entry.number,
+                depth=depth or entry.depth,
+                printed=match[2] if match else entry.printed,
+            )
+        )
+    return found
+
+
+_NEXT_NUMBER = re.compile(r"[,;]\s+(?=(?:\d{1,3}|[A-Z])(?:\.\d{1,3})+\s)")
+_TITLE_AND_PAGE = re.compile(r"^(.*\D)\s(\d{1,4}),?$")
+
+
+def _in_full(entries: list[RawEntry]) -> list[RawEntry]:
+    """Of "Contents in brief" and the contents that follow, those that follow: what is listed again is listed there."""
+
+    def row(entry: RawEntry) -> tuple[str, str | None]:
+        return re.sub(r"[\W_]+", "", entry.title.casefold()), entry.printed
+
+    for at in [i for i in range(len(entries) - 1, 0, -1) if entries[i].physical != entries[i - 1].physical]:
+        brief, full = entries[:at], {row(entry) for entry in entries[at:]}
+        if at >= 3 and sum(row(entry) in full for entry in brief) >= 0.8 * at:
+            return entries[at:]
+    return entries
+
+
+GUTTER = 0.01
+"""Share of the page's width that lies between two columns of contents at least; what decides is that both end in numbers."""
+
+
 def _columns(reading: PageReading) -> list[PageReading]:
     """The page, or its two columns if rows end in numbers on both sides of a gap that runs down the page."""
-    body = [word for row in visual_rows(reading)[2:] for word in row.words]  # a heading may lie across
+    # A heading may lie across, and so does the page's number.
+    body = [word for row in visual_rows(reading)[2:] if len(row.words) > 1 for word in row.words]
     reach = 0.0
     for word in sorted(body, key=lambda word: word.box[0]):
         middle = (reach + word.box[0]) / 2
-        if word.box[0] - reach > 0.02 * reading.width and 0.3 * reading.width < middle < 0.7 * reading.width:
+        if word.box[0] - reach > GUTTER * reading.width and 0.3 * reading.width < middle < 0.7 * reading.width:
             sides = [_side(reading, 0.0, middle), _side(reading, middle, reading.width)]
             if all(_ends_in_numbers(side) for side in sides):
                 return sides
@@ -95,10 +201,11 @@ def _columns(reading: PageReading) -> list[PageReading]:
 
 
 def _side(reading: PageReading, left: float, right: float) -> PageReading:
-    lines = [
-        Line([word for word in line.words if left <= (word.box[0] + word.box[2]) / 2 < right], line.block)
-        for line in reading.lines
-    ]
+    return _part(reading, lambda box: left <= (box[0] + box[2]) / 2 < right)
+
+
+def _part(reading: PageReading, inside: Callable[[Box], bool]) -> PageReading:
+    lines = [Line([word for word in line.words if inside(word.box)], line.block) for line in reading.lines]
     return PageReading(reading.provider, reading.width, reading.height, [line for line in lines if line.words])
 
 

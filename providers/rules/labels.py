@@ -19,7 +19,7 @@ from providers.rules.layout import Row, has_leaders, type_height, visual_rows, w
 from providers.rules.numerals import Number, parse, printed, roman_value
 from providers.rules.page_types import page_types
 from providers.rules.proposal import Candidate, EdgeLine, Heading, Proposal
-from schemas.reading import PageReading
+from schemas.reading import PageReading, Word
 
 MARGIN = 0.15
 """Share of the page's height in which numbers and headers are expected. Xerox's experiments on densities and margins
@@ -121,9 +121,10 @@ def _edge_lines(edge: Sequence[Row], rows: Sequence[Row], height: float, *, top:
         share = row.box[1] / height if top else 1 - row.box[3] / height
         if share > MARGIN + 0.05:
             break
-        words = list(row.words)
-        numbered = False
-        if len(words) > 1 and _page_number(words[0].text) and not _page_number(words[-1].text):
+        words, numbered = _without_count(row)
+        if numbered:
+            pass
+        elif len(words) > 1 and _page_number(words[0].text) and not _page_number(words[-1].text):
             words, numbered = words[1:], True
         elif len(words) > 1 and _page_number(words[-1].text):
             words, numbered = words[:-1], True
@@ -148,6 +149,24 @@ def _edge_lines(edge: Sequence[Row], rows: Sequence[Row], height: float, *, top:
             )
         )
     return tuple(found)
+
+
+_OF_ALL = re.compile(r"(?:^|\s)(?:page\s+)?(\d{1,4})\s?(?:/|of|von|de|sur|di|van)\s?(\d{1,4})$", re.I)
+"""At the end of a header or footer: the page and how many there are."""
+
+
+def _without_count(row: Row) -> tuple[list[Word], bool]:
+    """The words of a header without "3 / 233", and whether it had that."""
+    match = _of_all(row.text)
+    if match is None:
+        return list(row.words), False
+    kept = len(row.text[: match.start()].split())
+    return list(row.words[:kept]), True
+
+
+def _of_all(text: str) -> re.Match[str] | None:
+    match = _OF_ALL.search(text)
+    return match if match and int(match[1]) <= int(match[2]) else None
 
 
 def _page_number(text: str) -> bool:
@@ -212,6 +231,10 @@ def _tokens(row: Row) -> list[tuple[str, float, float]]:
     match = _DECORATED.match(text.strip("-–—|[]() "))
     if match and len(words) <= 5:
         return [(match[1] or match[2], middle, 1.0)]
+    counted = _of_all(text)
+    if counted is not None:
+        word = row.words[min(len(text[: counted.start(1)].split()), len(words) - 1)]
+        return [(counted[1], (word.box[0] + word.box[2]) / 2, 0.85)]
     core = [word for word in words if any(c.isalnum() or c == "|" for c in word.text)]
     if len(core) == 1:
         return [(core[0].text, (core[0].box[0] + core[0].box[2]) / 2, 1.0)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from pydantic import BaseModel, ConfigDict
@@ -19,9 +19,10 @@ from providers.rules.confidence import ASIDE, CHECKED, DOUBTFUL, FORMULA, GUESSE
 from providers.rules.imprint import Imprint, find_imprint, looks_like_publisher
 from providers.rules.isbn import find_isbns
 from providers.rules.labels import propose, sequence
-from providers.rules.layout import Row, row_of, visual_rows
+from providers.rules.layout import Row, row_of, type_height, visual_rows
 from providers.rules.lexicon import language_of
 from providers.rules.names import looks_like_name, name_case, split_names, title_case
+from providers.rules.page_types import LARGE, names_a_part
 from schemas.reading import PageReading
 
 
@@ -73,6 +74,10 @@ class _Page:
     def text(self) -> str:
         return "\n".join(row.text for row in self.rows)
 
+    @property
+    def words(self) -> int:
+        return sum(len(row.words) for row in self.rows)
+
 
 def extract(
     pages: Sequence[tuple[int, PageReading]],
@@ -101,6 +106,11 @@ def extract(
             evidence[field] = Evidence(page=page, confidence=round(confidence, 2), source=source)
 
     title_page = next((page for page in book if page.kind == "title_page"), None)
+    size = _type_size(book)
+    if title_page is None and "title_page" not in (types or {}).values():
+        title_page = _headed_by_a_title([page for page in book if page.number not in (types or {})], size)
+    elif title_page is not None and title_page.words > TITLE_PAGE_WORDS:
+        title_page = _head(title_page, size) or title_page
     imprint = _imprint(book, title_page)
     if imprint.publisher:
         put("publisher", _printed_case(imprint.publisher, book, name_case), imprint.page, *imprint.publisher_evidence)
@@ -156,9 +166,44 @@ def _imprint(book: Sequence[_Page], title_page: _Page | None) -> Imprint:
 
 # --- title -------------------------------------------------------------------------------------------------------
 
+TITLE_PAGE_WORDS = 80
+"""Of a page with more, title and names stand above running text."""
+
+RUNNING_WORDS = 8
+"""A row of so many words, in ordinary type, is running text."""
+
+
+def _type_size(book: Sequence[_Page]) -> float:
+    sizes = [type_height(page.rows) for page in book if page.words > TITLE_PAGE_WORDS]
+    return median(sizes) if sizes else 10.0
+
+
+def _headed_by_a_title(book: Sequence[_Page], size: float) -> _Page | None:
+    """The first page of a book that has no title page (a report, an article), if a title is set at its head."""
+    first = next((page for page in book if page.rows), None)
+    return None if first is None or first.kind == "cover" else _head(first, size)
+
+
+def _head(page: _Page, size: float) -> _Page | None:
+    """What stands above the running text of a page that begins with a title; None where it does not."""
+    start = next((i for i, row in enumerate(page.rows) if row.height >= LARGE * size), None)
+    if start is None or start > 5 or page.rows[start].middle > 0.5 * page.reading.height:
+        return None
+    if any(names_a_part(row.text) for row in page.rows[: start + 2]):
+        return None
+    end = start + 1
+    while end < len(page.rows):
+        row = page.rows[end]
+        if names_a_part(row.text) or (row.height < LARGE * size and len(row.words) >= RUNNING_WORDS):
+            break
+        end += 1
+    return replace(page, rows=page.rows[:end])
+
+
 _NOT_TITLE = re.compile(
     r"^(?:by|von|par|por|di|edited|translated|with|illustrated|vol(?:ume)?\.?\s|a\s+novel$|author\s+of|second|third"
-    r"|\w+\s+edition|©|copyright|isbn)\b",
+    r"|\w+\s+edition|©|copyright|isbn|(?:for\s+)?version|release|edition|revision|revised|draft)\b"
+    r"|^the\b.*\b(?:team|group|project|committee|developers)$",
     re.I,
 )
 
@@ -327,7 +372,8 @@ def _cited_title(book: Sequence[_Page]) -> tuple[str, int] | None:
 
 
 _DATE = re.compile(
-    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b.*\d{4}|^\d{4}$",
+    r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b.*\d{4}|^\d{4}$"
+    r"|^\d{4}-\d\d-\d\d$",
     re.I,
 )
 
@@ -376,7 +422,7 @@ def _plausible_info(text: str) -> str:
 
 
 def _common_header(book: Sequence[_Page]) -> str | None:
-    headers = [page.header for page in book if page.header]
+    headers = [page.header for page in book if page.header and not names_a_part(page.header)]
     return max(sorted(set(headers)), key=headers.count) if headers else None
 
 
@@ -391,7 +437,26 @@ def _printed_case(text: str, book: Sequence[_Page], fallback: Callable[[str], st
         found = _find_letters(source, wanted)
         if found and not found.isupper() and found[:1].isupper():
             return found
-    return fallback(text)
+    acronyms = _acronyms(book)
+    # Word by word: a title in headline case has as many as it has in capitals.
+    cased = zip(text.split(), fallback(text).split(), strict=True)
+    return " ".join(word if _letters(word) in acronyms else other for word, other in cased)
+
+
+def _acronyms(book: Sequence[_Page]) -> set[str]:
+    """Words that are in capitals in running text, and never otherwise."""
+    found: set[str] = set()
+    others: set[str] = set()
+    for page in book:
+        for row in page.rows:
+            words = [word.text for word in row.words]
+            running = sum(word[:1].islower() for word in words) >= 3
+            for word in words:
+                if not word.isupper():
+                    others.add(_letters(word))
+                elif running and 2 <= len(_letters(word)) <= 6:
+                    found.add(_letters(word))
+    return found - others
 
 
 def _find_letters(source: str, wanted: str) -> str | None:
@@ -444,10 +509,11 @@ def _authors(
         if names:
             cased = [_printed_case(name, book, name_case) for name in names]
             return cased, title_page.number, TWICE if any(map(attested, names)) else FORMULA, "title_page"
-        lines = [row.text.strip() for row in rows if looks_like_name(row.text) and not looks_like_publisher(row.text)]
+        lines = [text for row in rows if looks_like_name(text := _unmarked(row)) and not looks_like_publisher(text)]
         sure = [line for line in lines if all(map(attested, split_names(line)))]
         if sure or lines:
-            chosen = sure or lines[:1]
+            marked = [text for row in rows if (text := _unmarked(row)) in lines and text != row.text.strip()]
+            chosen = sure or marked or lines[:1]
             names = [_printed_case(name, book, name_case) for line in chosen for name in split_names(line)]
             return names, title_page.number, TWICE if sure else GUESSED, "title_page"
     people = [(name, page) for name, page in holders if looks_like_name(name) and not looks_like_publisher(name)]
@@ -461,6 +527,11 @@ def _authors(
     if told and title_page is None:
         return told, None, ASIDE, "docinfo"
     return [], None, 0.0, ""
+
+
+def _unmarked(row: Row) -> str:
+    """Without the mark of a footnote, which says where an author works."""
+    return re.sub(r"(?<=[^\W\d_]{2})\s?[\d*†‡§¶]$", "", row.text.strip())
 
 
 def _names_after_by(texts: Sequence[str], imprint: Imprint) -> list[str]:

@@ -84,7 +84,7 @@ def page_types(
     body = [p.type_height for p in proposals if p is not None and p.words > 80]
     size = median(body) if body else 10.0
     types = [kind if said.get(i) not in ONE_OF_A_KIND else said[i] for i, kind in enumerate(types)]
-    _title_and_copyright(proposals, types, front, said)
+    _title_and_copyright(proposals, types, front, said, size)
     early = min(count, max(front + 2, 30))
     _contents(proposals, types, early)
     _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
@@ -150,7 +150,7 @@ def _blank_or_unread(proposal: Proposal | None, label: str | None) -> str | None
 
 
 def _title_and_copyright(
-    proposals: Sequence[Proposal | None], types: list[str | None], front: int, said: Mapping[int, str]
+    proposals: Sequence[Proposal | None], types: list[str | None], front: int, said: Mapping[int, str], size: float
 ) -> None:
     near = range(min(front, 12))
     noticed = "copyright" in said.values()
@@ -174,6 +174,11 @@ def _title_and_copyright(
         and p.numbered * p.rows <= 3  # a date, the number of the edition
         and not any(test.match(line.strip(" .:")) for line in p.first_lines[:2] for _, test in _FRONT + _BACK)
     ]
+    if not candidates and named is None and "title_page" not in said.values():
+        first = next((i for i in near if types[i] != "blank"), None)
+        p = proposals[first] if first is not None and types[first] is None and first not in said else None
+        if first is not None and p is not None and _title_and_notice(p, size):
+            types[first] = "title_page"
     if not candidates:
         return
     largest = max(p.largest for i in candidates if (p := proposals[i]) is not None)
@@ -199,6 +204,38 @@ def _title_and_copyright(
             types[i] = "cover" if i == 0 and whole else "half_title"
         elif i == 0 and p.words <= 40:
             types[i] = "cover"
+
+
+CHAPTER = re.compile(
+    r"^(?:chapter|part|section|book|kapitel|teil|chapitre|partie|cap[íi]tulo|capitolo)\b|^\W*(?:\d+(?:\.\d+)*|[IVXLC]+)\W*$"
+    r"|^\d+(?:\.\d+)+\s|^\d+\s+[A-Z]|^abstract\W*$",
+    re.I,
+)
+"""A heading of a part of a book: where a book begins with one it has no title there."""
+
+MANUAL_WORDS = 400
+"""Of a page that is title page and copyright page in one, with a word on what the book is."""
+
+
+def names_a_part(line: str) -> bool:
+    """A heading that any book may have, or that opens a chapter."""
+    line = line.strip(" .:")
+    tests = (CHAPTER, CONTENTS, LISTS, *(test for _, test in _FRONT + _BACK))
+    return any(test.match(line) for test in tests)
+
+
+def _title_and_notice(proposal: Proposal, size: float) -> bool:
+    """The first page of a manual or report: its title in large type, and below it who made it, the notice, a summary."""
+    if proposal.words > MANUAL_WORDS or proposal.numbered > 0.3:
+        return False
+    if any(names_a_part(line) for line in proposal.first_lines[:2]):
+        return False
+    large = [heading for heading in proposal.headings if heading.height >= LARGE * size and heading.row <= 3]
+    return bool(large) and (proposal.has_copyright or proposal.words <= MANUAL_WORDS // 2)
+
+
+LARGE = 1.35
+"""Of a book's ordinary type: set larger than this, a row of the first page may be its title."""
 
 
 def _contents(proposals: Sequence[Proposal | None], types: list[str | None], limit: int) -> None:

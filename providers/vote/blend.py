@@ -70,12 +70,31 @@ def blend(readings: Sequence[PageReading], lexicon: Container[str] = frozenset()
         usable = [next((r for r in readings if not r.lines), readings[0])]
     if len(usable) == 1:
         figures = {**usable[0].figures, "expected_cer": expected_cer(usable[0], lexicon)}
-        return replace(usable[0], provider="vote", figures=figures)
+        return _in_letters(replace(usable[0], provider="vote", figures=figures))
     blended = _blended(usable, lexicon)
     measured = [reading.figures["ink_outside"] for reading in usable if "ink_outside" in reading.figures]
     blended.figures = {"ink_outside": min(measured)} if measured else {}  # a line that one lost another may have
     blended.figures["expected_cer"] = expected_cer(blended, lexicon)
-    return blended
+    return _in_letters(blended)
+
+
+LIGATURES = {
+    ord("ﬀ"): "ff", ord("ﬁ"): "fi", ord("ﬂ"): "fl", ord("ﬃ"): "ffi", ord("ﬄ"): "ffl", ord("ﬅ"): "ſt", ord("ﬆ"): "st",
+}  # fmt: skip
+"""Typography of fonts, not letters of the text: text layers have them, and who looks for "file" would not find it."""
+
+
+def _in_letters(reading: PageReading) -> PageReading:
+    """Ligatures as the letters that they join; last, because one behind a capital tells a broken font."""
+    if not any(ord(sign) in LIGATURES for line in reading.lines for word in line.words for sign in word.text):
+        return reading
+    return replace(
+        reading,
+        lines=[
+            replace(line, words=[replace(word, text=word.text.translate(LIGATURES)) for word in line.words])
+            for line in reading.lines
+        ],
+    )
 
 
 def _blended(usable: Sequence[PageReading], lexicon: Container[str]) -> PageReading:

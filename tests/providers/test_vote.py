@@ -30,6 +30,15 @@ class TestOneSource:
         assert blended.provider == "vote"
         assert blended.lines == reading.lines
 
+    def test_ligatures_are_letters(self) -> None:
+        """Who looks for "file" finds it, whatever the font made of it; what was read stays as it was read."""
+        reading = page(line("the ﬁle of eﬃcient oﬀers", 50, 100), provider="text-layer")
+        assert blend([reading]).text == "the file of efficient offers"
+        assert reading.text == "the ﬁle of eﬃcient oﬀers"
+        assert (
+            blend([reading, page(line("the file of efficient offers", 50, 100))]).text == "the file of efficient offers"
+        )
+
     def test_has_no_agreement(self) -> None:
         assert agreement(blend([page(line("word", 50, 100))])) is None
 

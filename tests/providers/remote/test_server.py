@@ -72,7 +72,8 @@ async def test_slow_answers_overlap_and_say_when_to_come_again(server: ScriptedS
         await http.post_json("/v1", {})
     assert {reply.headers["retry-after"] for reply in replies} == {"7"}
     assert most_in_flight(server.log) == 3
-    assert all(entry.left is not None and entry.left - entry.arrived >= 0.3 for entry in server.log[:3])
+    # A timer may fire a clock tick early.
+    assert all(entry.left is not None and entry.left - entry.arrived >= 0.29 for entry in server.log[:3])
 
 
 def test_windows() -> None:
