@@ -65,7 +65,7 @@ class JobConfig(Contract):
     """Provider that reads the pages with the most expected errors again; '' = none."""
     second_opinion_above: float = 0.02
     """Expected character error rate, 0..1."""
-    second_opinion_share: float = 0.045
+    second_opinion_share: float = 0.04
     language: str = "eng"
     providers: dict[str, ProviderPolicy]
     book_providers: dict[str, str] = Field(default_factory=dict)

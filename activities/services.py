@@ -77,7 +77,7 @@ class Services:
     image_ocr: str = "tesseract"
     second_opinion: str = "rapidocr"
     second_opinion_above: float = 0.02
-    second_opinion_share: float = 0.045
+    second_opinion_share: float = 0.04
     looking: bool = False
     """For a plan: work activities only tell what lies there already; nobody is called, nothing is written."""
     _manifests: dict[str, Manifest] = field(default_factory=dict)

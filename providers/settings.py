@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     language: str = "eng"
     """Tesseract's names of the languages of a book, joined with "+"; a job's own wins."""
 
-    second_opinion_share: float = Field(0.045, ge=0, le=1)
+    second_opinion_share: float = Field(0.04, ge=0, le=1)
     """At most this share of the pages is read by a second engine. RapidOCR takes 2.4 (contents) to 5 times (letters)
     as long as Tesseract: with this share a book takes 1.3 times as long at most."""
 

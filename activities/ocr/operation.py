@@ -36,7 +36,7 @@ HAD = "had_second"
 page alone gets none of a share, and would be read worse than before."""
 
 FRONT_SHARE = 0.9
-"""Of the second opinions of a book, for the first of its ranges: a manual of 285 pages with ten pages of contents gets 12, and
+"""Of the second opinions of a book, for the first of its ranges: a manual of 285 pages with ten pages of contents gets 11, and
 keeps one for the rest, whose running text the first engine reads well."""
 
 FIRST_PAGES = 3
@@ -241,7 +241,8 @@ def _quota(pages: tuple[int, ...], config: JobConfig) -> int:
         if page > front:
             part += (1 - in_front) * (page - front) / (count - front)
         allowed = round(share * count * part, 6)
-        return math.ceil(allowed) if page >= count else math.floor(allowed + 0.5)
+        # In favour of the front: of a booklet it gets both, for it has one page of contents or two.
+        return math.ceil(allowed) if page <= front or page >= count else max(until(front), math.floor(allowed + 0.5))
 
     return until(pages[-1]) - until(pages[0] - 1) if pages else 0
 

@@ -23,7 +23,7 @@ from providers.rules.layout import Row, row_of, type_height, visual_rows
 from providers.rules.lexicon import language_of
 from providers.rules.names import looks_like_name, name_case, split_names, title_case
 from providers.rules.page_types import LARGE, names_a_part
-from schemas.reading import PageReading
+from schemas.reading import PageReading, Word
 
 
 class Evidence(BaseModel):
@@ -212,7 +212,7 @@ def _display_rows(title_page: _Page, book: Sequence[_Page], imprint: Imprint) ->
     """Rows of the title page that can be title, subtitle or author: no imprint, no ornaments read as letters."""
     rows = []
     for row in title_page.rows:
-        sure = [word for word in row.words if word.confidence is None or word.confidence >= 50]
+        sure = [word for word in row.words if _is_lettering(word)]
         if not sure:
             continue
         kept = row if len(sure) == len(row.words) else row_of(list(sure), row.block)
@@ -222,6 +222,14 @@ def _display_rows(title_page: _Page, book: Sequence[_Page], imprint: Imprint) ->
         if not _is_imprint(kept.text, imprint):
             rows.append(kept)
     return rows
+
+
+def _is_lettering(word: Word) -> bool:
+    """No ornament that an engine took for letters: it is sure of the word, or the word is long and of letters."""
+    if word.confidence is None or word.confidence >= 50:
+        return True
+    letters = sum(c.isalpha() for c in word.text)
+    return word.confidence >= 30 and letters >= 5 and letters >= 0.8 * len(word.text)
 
 
 def _title_block(rows: Sequence[Row], book: Sequence[_Page]) -> tuple[int, int]:
@@ -530,8 +538,8 @@ def _authors(
 
 
 def _unmarked(row: Row) -> str:
-    """Without the mark of a footnote, which says where an author works."""
-    return re.sub(r"(?<=[^\W\d_]{2})\s?[\d*†‡§¶]$", "", row.text.strip())
+    """Without the mark of a footnote, which says where an author works (engines read a raised 1 as "!")."""
+    return re.sub(r"(?<=[^\W\d_]{2})\s?[\d*†‡§¶!?]$", "", row.text.strip())
 
 
 def _names_after_by(texts: Sequence[str], imprint: Imprint) -> list[str]:

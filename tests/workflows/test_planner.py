@@ -278,7 +278,7 @@ def test_quota_of_a_short_book(pages: int, expected: list[int]) -> None:
     assert quotas(pages, 0.05) == expected
 
 
-@pytest.mark.parametrize(("pages", "expected"), [(50, [2, 1]), (120, [5, 1, 0]), (285, [13, 0, 0, 1, 0, 0, 1])])
+@pytest.mark.parametrize(("pages", "expected"), [(50, [3, 0]), (120, [6, 0, 0]), (285, [13, 0, 0, 1, 0, 0, 1])])
 def test_quotas_of_all_ranges_add_up_and_the_front_has_most(pages: int, expected: list[int]) -> None:
     assert quotas(pages, 0.05) == expected
     assert sum(expected) == math.ceil(0.05 * pages)

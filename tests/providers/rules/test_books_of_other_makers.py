@@ -180,6 +180,12 @@ class TestMetadata:
         )
         assert (found.authors, found.subtitle) == (["Anna Lee", "Tom Wood"], None)
 
+    def test_a_long_word_that_the_engine_doubts_is_still_of_the_title(self) -> None:
+        title = line("Boats Import/Export", 60, 120, 26)
+        title.words[1].confidence = 40.0
+        ornament = line("ae", 180, 200, 20, confidence=40)
+        assert read_metadata(self.book(title, ornament)).title == "Boats Import/Export"
+
     def test_what_the_text_has_in_capitals_stays_in_capitals(self) -> None:
         pages = self.book(line("BOATS FOR NATO", 60, 120, 26))
         pages[2][1].lines.append(line("as the ships of NATO had to be made anew", 50, 480))
