@@ -22,7 +22,7 @@ from providers.rules.labels import propose, sequence
 from providers.rules.layout import Row, row_of, type_height, visual_rows
 from providers.rules.lexicon import language_of
 from providers.rules.names import looks_like_name, name_case, split_names, title_case
-from providers.rules.page_types import LARGE, names_a_part
+from providers.rules.page_types import LARGE, may_open_a_book, names_a_part
 from schemas.reading import PageReading, Word
 
 
@@ -68,6 +68,7 @@ class _Page:
     reading: PageReading
     rows: list[Row]
     kind: str
+    label: str | None
     header: str | None
 
     @property
@@ -93,7 +94,14 @@ def extract(
     """
     labelled = sequence([propose(reading) for _, reading in pages])
     book = [
-        _Page(number, reading, visual_rows(reading), _kind(number, label.page_type, types or {}), label.running_header)
+        _Page(
+            number,
+            reading,
+            visual_rows(reading),
+            _kind(number, label.page_type, types or {}),
+            label.label,
+            label.running_header,
+        )
         for (number, reading), label in zip(pages, labelled, strict=True)
     ]
     info = {key.lower(): value.strip() for key, value in (doc_info or {}).items() if isinstance(value, str)}
@@ -108,7 +116,7 @@ def extract(
     title_page = next((page for page in book if page.kind == "title_page"), None)
     size = _type_size(book)
     if title_page is None and "title_page" not in (types or {}).values():
-        title_page = _headed_by_a_title([page for page in book if page.number not in (types or {})], size)
+        title_page = _headed_by_a_title(book, types or {}, size)
     elif title_page is not None and title_page.words > TITLE_PAGE_WORDS:
         title_page = _head(title_page, size) or title_page
     imprint = _imprint(book, title_page)
@@ -178,10 +186,12 @@ def _type_size(book: Sequence[_Page]) -> float:
     return median(sizes) if sizes else 10.0
 
 
-def _headed_by_a_title(book: Sequence[_Page], size: float) -> _Page | None:
+def _headed_by_a_title(book: Sequence[_Page], said: Mapping[int, str], size: float) -> _Page | None:
     """The first page of a book that has no title page (a report, an article), if a title is set at its head."""
     first = next((page for page in book if page.rows), None)
-    return None if first is None or first.kind == "cover" else _head(first, size)
+    if first is None or first.number in said or first.kind == "cover" or not may_open_a_book(first.label):
+        return None
+    return _head(first, size)
 
 
 def _head(page: _Page, size: float) -> _Page | None:
@@ -316,17 +326,7 @@ def _begins_before(rows: Sequence[Row], start: int, end: int, book: Sequence[_Pa
             text = _run_on(rows[start - before : end])
             if _attested(text, elsewhere):
                 return start - before
-    if start and rows[start - 1].text.split()[-1].casefold() in {
-        "of",
-        "on",
-        "in",
-        "to",
-        "for",
-        "the",
-        "a",
-        "an",
-        "and",
-    }:
+    if start and rows[start - 1].text.split()[-1].casefold() in {*_GOES_ON, "and"}:
         return start - 1
     return start
 
@@ -346,6 +346,9 @@ def _ends_after(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]
 
 
 _BINDING = {"of", "on", "in", "to", "for", "the", "a", "an", "and", "with", "by", "from", "or"}
+
+
+_GOES_ON = {"of", "on", "in", "to", "for", "the", "a", "an"}
 
 
 def _elsewhere(book: Sequence[_Page]) -> list[str]:
@@ -517,7 +520,9 @@ def _authors(
         if names:
             cased = [_printed_case(name, book, name_case) for name in names]
             return cased, title_page.number, TWICE if any(map(attested, names)) else FORMULA, "title_page"
-        lines = [text for row in rows if looks_like_name(text := _unmarked(row)) and not looks_like_publisher(text)]
+        # "for / Configurable Typesetting" is the end of a title, whatever its second row looks like.
+        whole = [row for i, row in enumerate(rows) if i == 0 or rows[i - 1].text.split()[-1].casefold() not in _GOES_ON]
+        lines = [text for row in whole if looks_like_name(text := _unmarked(row)) and not looks_like_publisher(text)]
         sure = [line for line in lines if all(map(attested, split_names(line)))]
         if sure or lines:
             marked = [text for row in rows if (text := _unmarked(row)) in lines and text != row.text.strip()]

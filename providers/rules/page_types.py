@@ -84,7 +84,7 @@ def page_types(
     body = [p.type_height for p in proposals if p is not None and p.words > 80]
     size = median(body) if body else 10.0
     types = [kind if said.get(i) not in ONE_OF_A_KIND else said[i] for i, kind in enumerate(types)]
-    _title_and_copyright(proposals, types, front, said, size)
+    _title_and_copyright(proposals, types, labels, front, said, size)
     early = min(count, max(front + 2, 30))
     _contents(proposals, types, early)
     _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
@@ -150,7 +150,12 @@ def _blank_or_unread(proposal: Proposal | None, label: str | None) -> str | None
 
 
 def _title_and_copyright(
-    proposals: Sequence[Proposal | None], types: list[str | None], front: int, said: Mapping[int, str], size: float
+    proposals: Sequence[Proposal | None],
+    types: list[str | None],
+    labels: Sequence[str | None],
+    front: int,
+    said: Mapping[int, str],
+    size: float,
 ) -> None:
     near = range(min(front, 12))
     noticed = "copyright" in said.values()
@@ -177,7 +182,7 @@ def _title_and_copyright(
     if not candidates and named is None and "title_page" not in said.values():
         first = next((i for i in near if types[i] != "blank"), None)
         p = proposals[first] if first is not None and types[first] is None and first not in said else None
-        if first is not None and p is not None and _title_and_notice(p, size):
+        if first is not None and p is not None and may_open_a_book(labels[first]) and _title_and_notice(p, size):
             types[first] = "title_page"
     if not candidates:
         return
@@ -222,6 +227,11 @@ def names_a_part(line: str) -> bool:
     line = line.strip(" .:")
     tests = (CHAPTER, CONTENTS, LISTS, *(test for _, test in _FRONT + _BACK))
     return any(test.match(line) for test in tests)
+
+
+def may_open_a_book(label: str | None) -> bool:
+    """A page with a higher number opens a chapter, of a book whose first pages are not there."""
+    return label is None or not label.isdigit() or int(label) <= 1
 
 
 def _title_and_notice(proposal: Proposal, size: float) -> bool:

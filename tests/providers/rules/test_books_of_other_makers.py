@@ -165,10 +165,22 @@ class TestMetadata:
         )
         assert found.title is None
 
+    def test_a_few_pages_from_the_middle_of_a_book_say_no_title(self) -> None:
+        pages = [body(str(n), heading="Rowing on the River" if n == 45 else None) for n in range(45, 53)]
+        found = read_metadata(list(enumerate(pages, 1)))
+        assert found.title is None
+        labelled = sequence([propose(reading) for reading in pages])
+        assert {label.page_type for label in labelled} == {"body"}
+
     @pytest.mark.parametrize("row", ["Version 4.2.2 (2022-11-10)", "For version 2.85", "Release 12", "2022-09-08"])
     def test_a_version_is_no_subtitle(self, row: str) -> None:
         found = read_metadata(self.book(line("Boats", 100, 120, 28), line(row, 100, 170, 12)))
         assert (found.title, found.subtitle) == ("Boats", None)
+
+    def test_the_rest_of_a_title_is_no_name(self) -> None:
+        rows = [line("The Boat Book", 60, 120, 28), line("for", 60, 170, 12), line("Careful Rowing", 60, 190, 12)]
+        found = read_metadata(self.book(*rows, line("Anna Lee", 60, 260, 12)))
+        assert (found.subtitle, found.authors) == ("for Careful Rowing", ["Anna Lee"])
 
     def test_marks_of_footnotes_are_not_parts_of_names(self) -> None:
         found = read_metadata(
