@@ -84,12 +84,12 @@ async def uncached(time_skipping: WorkflowEnvironment, tmp_path: Path) -> AsyncI
 
 
 async def test_a_whole_job_without_a_cache(uncached: Shelf) -> None:
-    uncached.tesseract.low = {3, 33}
+    uncached.tesseract.low = {3, 17}
     uncached.tesseract.fail = lambda page, call: ServerError("hiccup") if page == 5 and call == 1 else None
     result = await uncached.run(34)
     assert (result.state, result.pages_complete) == ("complete", 34)
     assert uncached.tesseract.calls[5] == 2
-    assert set(uncached.rapidocr.calls) == {3, 33}
+    assert set(uncached.rapidocr.calls) == {3, 17}
 
 
 async def test_runs_stay_small_and_carry_no_text(shelf: Shelf) -> None:

@@ -212,8 +212,8 @@ async def test_a_paid_second_opinion_is_planned_from_none_to_the_share(shelf: Sh
     planner = BookPlanner(replace(shelf.services), shelf.pdf, load_settings())  # type: ignore[arg-type]
     ahead = await planner.of_files([path], "a book", {})
     row = row_of(ahead, "ocr", "mistral")
-    assert row.calls == 5  # 4.5 % of 100, rounded up at the end of the book
-    assert (row.cost.low, row.cost.expected) == (0.0, 0.02)
+    assert row.calls == 4  # 4 % of 100
+    assert (row.cost.low, row.cost.expected) == (0.0, 0.016)
     assert row_of(ahead, "ocr", "tesseract").items == 100
     assert await shelf.store.find(Budget, {}) == []
     assert not list((shelf.folder / "artifacts" / "sources").rglob("*.pdf"))

@@ -80,13 +80,14 @@ async def test_good_text_layers_are_taken_and_poor_pages_are_read(shelf: Shelf) 
 
 
 async def test_second_opinions_worst_first_within_their_share(shelf: Shelf) -> None:
-    shelf.tesseract.low = {3, 7, 11, 12, 40}
+    shelf.services.second_opinion_share = 0.2
+    shelf.tesseract.low = {*range(3, 17), 40, 41}
     result = await shelf.run(60)
     assert result.state == "complete"
-    # Pages 1-30 may have ceil(1.5) = 2, pages 31-60 the third: the worst of each.
-    assert set(shelf.rapidocr.calls) == {3, 7, 40}
+    # Of 12 for the book pages 1-30 may have nine tenths, rounded up, pages 31-60 the last one: the worst of each.
+    assert set(shelf.rapidocr.calls) == {*range(3, 14), 40}
     documents = await shelf.pages(result.book_id)
-    assert [len(documents[page].ocr_results or ()) for page in (3, 7, 11, 40)] == [2, 2, 1, 2]
+    assert [len(documents[page].ocr_results or ()) for page in (3, 13, 14, 40, 41)] == [2, 2, 1, 2, 1]
 
 
 async def test_words_of_the_range_decide_where_two_readings_differ(shelf: Shelf) -> None:
