@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +18,6 @@ from providers.answer_schema import strict_schema
 from providers.errors import BadOutput
 from providers.language_model import LanguageModel, Message, Question
 from providers.ledger import Calls
-from schemas.store import digest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -58,12 +56,7 @@ async def ask(
     asked = replace(question, schema=strict_schema(output), schema_name=output.__name__)
     for turn in range(REPAIRS + 1):
         now = replace(asked, messages=tuple(messages))
-        # An attempt that fails at a later turn, or a worker that dies there, has paid for this one.
-        name = f"answer/{_named(now, asked_model)}"
-        text = await calls.recall(name)
-        if text is None:
-            text = (await model.answer(now, asked_model, timeout_seconds, calls)).text
-            await calls.remember(name, text)
+        text = (await model.answer(now, asked_model, timeout_seconds, calls)).text
         value, faults = _value(text, output)
         if value is not None:
             faults = check(value)
@@ -124,15 +117,6 @@ def json_values(text: str) -> Iterator[Any]:
         else:
             yield value
         start = text.find("{", end)
-
-
-def _named(question: Question, asked_model: str) -> str:
-    """A question's name, by all that is asked."""
-    messages = [
-        [message.role, message.text, [sha256(image.body).hexdigest() for image in message.images]]
-        for message in question.messages
-    ]
-    return digest([asked_model, question.system, messages, question.schema_name, question.schema])[:24]
 
 
 def _shortened(text: str) -> str:

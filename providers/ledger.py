@@ -1,8 +1,9 @@
 """The way of one call to a remote provider: cooling, rate, intent, call, price, note.
 
 A note of every call lies in the artifact store under the fingerprint of what was asked, so that no crash loses what a call
-cost, and none is repeated whose outcome is known. Between an intent and its note lies the call itself; who dies there
-leaves the intent, and the next to ask the same thing reports it as `unknown`, at the high estimate.
+cost. Between an intent and its note lies the call itself; who dies there leaves the intent, and the next to ask the same
+thing reports it as `unknown`, at the high estimate. An answer is kept before the note says that it came, so that no call is
+repeated whose outcome is known.
 
 The bound: in any window of w seconds one worker process begins at most `requests_per_second * w + 1` calls of a provider,
 repeats, repair turns and polls included; a process that starts anew begins a new window.
@@ -45,11 +46,24 @@ class Response(Generic[T]):
     """As received."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping(Generic[T]):
+    """How an answer is kept before its call is noted as done: who dies after that has the answer, and pays for no other."""
+
+    name: str
+    """Of the call among those of one question: by all that it asks."""
+    dump: Callable[[T], str]
+    load: Callable[[str], T]
+
+
 class Calls(Protocol):
     """What an adapter is given to make its calls with."""
 
-    async def paid(self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "") -> T:
-        """One call that may be charged. `send` makes exactly one request and raises ProviderError."""
+    async def paid(
+        self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keeping: Keeping[T] | None = None
+    ) -> T:
+        """One call that may be charged, unless an earlier attempt has kept its answer. `send` makes exactly one request and
+        raises ProviderError."""
 
     async def free(self, send: Callable[[], Awaitable[T]]) -> T:
         """One call that costs nothing (a poll): limited, not noted."""
@@ -137,8 +151,12 @@ class Ledger:
     made: list[dict[str, Any]] = field(default_factory=list)
     """Notes of the calls of this attempt, in order."""
 
-    async def paid(self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "") -> T:
-        """One call that may be charged: intent, call, note. Raises ProviderError."""
+    async def paid(
+        self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keeping: Keeping[T] | None = None
+    ) -> T:
+        """One call that may be charged: intent, call, answer, note. Raises ProviderError."""
+        if keeping is not None and (kept := await self.recall(f"answer/{keeping.name}")) is not None:
+            return keeping.load(kept)
         call_id = f"{self.attempt_id}/{len(self.made) + 1}"
         note: dict[str, Any] = {
             **self.who,
@@ -158,6 +176,7 @@ class Ledger:
         began = time.monotonic()
         try:
             response = await send()
+            kept = keeping.dump(response.value) if keeping is not None else ""
         except ProviderError as error:
             unknown = error.cost_usd is None
             note |= {
@@ -176,6 +195,9 @@ class Ledger:
             note |= {"outcome": "unknown", "error": f"{type(error).__name__}: {error}"}
             await self._note(call_id, note, began, b"")
             raise ServerError(f"{type(error).__name__}: {error}", cost_usd=None) from error
+        if keeping is not None:
+            # A death before the note leaves a call of unknown outcome, but never an answer that is paid for again.
+            await self.remember(f"answer/{keeping.name}", kept)
         price = call_price(self.row, response.model or self.model or self.row.model, response.usage)
         note |= {
             "outcome": "ok",

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from providers.classify import classify, redacted, redacted_bytes
 from providers.errors import BadOutput, NotServed, ProviderError, Rejected, ServerError
-from providers.language_model import Answer, Image, Question, ToolCall
+from providers.language_model import Answer, Image, Question, ToolCall, keeping
 from providers.ledger import Calls, Response
 from providers.prices import Usage, call_price
 from providers.queues import ProviderQueue
@@ -104,7 +104,7 @@ class ModelService:
                 )
                 return response
 
-        return await calls.paid(send, question.prompt_hash)
+        return await calls.paid(send, question.prompt_hash, keeping(question, model))
 
     def ended(self, said: Mapping[str, Any]) -> Any:
         """Why the model stopped, as an answer of this protocol says it; None where it does not."""

@@ -17,11 +17,13 @@ from cli.cost import add_up
 from cli.planning import BookPlan, BookPlanner
 from providers.base import Reading
 from providers.ledger import Calls, Response
+from providers.ocr_service import READING
 from providers.prices import Usage
 from providers.settings import BudgetSettings, load_settings
 from providers.source import LeafSource
 from schemas.documents import Budget, Metric
 from schemas.keys import budget_key
+from schemas.reading import PageReading
 from tests.workflows.conftest import Shelf, progress, reading, until
 from worker import make_workers
 
@@ -45,14 +47,12 @@ class PaidReader:
         return {}
 
     async def read(self, leaf: LeafSource, language: str, timeout_seconds: float, calls: Calls) -> Reading:
-        async def send() -> Response[str]:
+        async def send() -> Response[PageReading]:
             self.calls[leaf.page] += 1
-            return Response(
-                f"Text of page {leaf.page}, paid for.", Usage(pages=1, cost_usd=self.says_usd), "mistral-ocr-4-1"
-            )
+            page = reading(self.name, [str(leaf.page), f"Text of page {leaf.page}, paid for."], 99.0)
+            return Response(page, Usage(pages=1, cost_usd=self.says_usd), "mistral-ocr-4-1")
 
-        text = await calls.paid(send)
-        return Reading(reading(self.name, [str(leaf.page), text], 99.0), 0.01)
+        return Reading(await calls.paid(send, keeping=READING), 0.01)
 
     async def close(self) -> None:
         return None
@@ -203,6 +203,28 @@ async def test_a_book_half_read_is_planned_for_the_rest(shelf: Shelf, paid: Paid
     assert (row.current, row.calls, ahead.cost.expected) == (15, 25, 0.1)
     await shelf.run(book_id=book, ocr="mistral")
     assert paid.calls == Counter(range(1, 41))
+
+
+async def test_an_answer_that_was_paid_for_and_not_published_is_not_paid_for_again(
+    shelf: Shelf, paid: PaidReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker dies, or the store fails, between the note of a call and the artifact."""
+    publish, died = shelf.services.artifacts.publish, set[str]()
+
+    def dies_once(fingerprint: str, body: bytes) -> None:
+        if b"paid for" in body and fingerprint not in died:
+            died.add(fingerprint)
+            raise RuntimeError("the worker dies here")
+        publish(fingerprint, body)
+
+    monkeypatch.setattr(shelf.services.artifacts, "publish", dies_once)
+    result = await shelf.run(4, ocr="mistral")
+    assert result.state == "complete"
+    assert len(died) >= 4
+    assert paid.calls == Counter(range(1, 5))
+    metrics = await shelf.store.find(Metric, {"book_key": result.book_id})
+    calls = [m for m in metrics if m.kind == "attempt" and m.provider == "mistral"]
+    assert [(m.outcome, m.cost_usd) for m in calls] == [("ok", PAGE_USD)] * 4
 
 
 async def test_a_paid_second_opinion_is_planned_from_none_to_the_share(shelf: Shelf, paid: PaidReader) -> None:

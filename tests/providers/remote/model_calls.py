@@ -96,7 +96,8 @@ async def talking(
 ) -> AsyncIterator[Talk]:
     """The adapter with its service while that runs. `row`: of its address."""
     with ScriptedServer(service.handlers()) as server:
-        talk = Talk(service, server, adapter, row(server.url), folder)
+        # What another service answered to the same question is kept for that one.
+        talk = Talk(service, server, adapter, row(server.url), folder / row(server.url).name)
         try:
             yield talk
         finally:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from providers.answer_schema import strict_schema
 from providers.asking import FAULTY_CHARACTERS, ask, json_values
 from providers.errors import BadOutput, Overloaded, ProviderError
-from providers.language_model import Answer, Message, Question
+from providers.language_model import Answer, Message, Question, keeping
 from providers.ledger import Calls, Ledger, Response
 from providers.prices import Usage
 from tests.providers.remote.model_calls import ledger, png, question, row_of
@@ -42,15 +42,14 @@ class ScriptedModel:
         return asked
 
     async def answer(self, question: Question, model: str, timeout_seconds: float, calls: Calls) -> Answer:
-        self.asked.append(question)
-        said = self.said[len(self.asked) - 1]
-
         async def send() -> Response[Answer]:
+            self.asked.append(question)
+            said = self.said[len(self.asked) - 1]
             if isinstance(said, ProviderError):
                 raise said
             return Response(Answer(said, model), Usage(cost_usd=0.01), model, said.encode())
 
-        return await calls.paid(send, question.prompt_hash)
+        return await calls.paid(send, question.prompt_hash, keeping(question, model))
 
     async def close(self) -> None: ...
 

@@ -20,6 +20,7 @@ from providers.errors import (
     ServerError,
 )
 from providers.image_steps import ImageSteps
+from providers.local_artifacts import LocalArtifactStore
 from providers.queues import provider_queues
 from providers.remote import READERS, _adapter
 from providers.source import LeafSource
@@ -366,7 +367,7 @@ class TestGoogle:
 
 class TestTextract:
     async def test_the_request_is_signed_by_the_official_algorithm(
-        self, desks: Desks, monkeypatch: pytest.MonkeyPatch
+        self, desks: Desks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         """The server checks the signature over exactly what arrived (`Amazon.signed`)."""
         desk = desks("textract")
@@ -374,6 +375,7 @@ class TestTextract:
         monkeypatch.setenv("AWS_SESSION_TOKEN", desk.service.token)
         assert (await desk.read()).page.text == TEXT
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret-of-the-test")
+        desk.store = LocalArtifactStore(tmp_path / "without the answer")
         with pytest.raises(CredentialsRefused):
             await desk.read()
 
