@@ -11,5 +11,5 @@ from providers.vote.quality import expected_cer
 
 __all__ = ["CORRECTION", "REVISION", "agreement", "blend", "corrected", "expected_cer", "tidy"]
 
-REVISION = 5
+REVISION = 6
 """Part of the fingerprint: raised where the rules change, so that blending anew does not find the old result."""

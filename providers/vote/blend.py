@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from providers.text_damage import is_broken
 from providers.vote.align import Block, LineGroup, align_words, group_lines, level, plain
@@ -105,8 +107,9 @@ def _blended(usable: Sequence[PageReading], lexicon: Container[str]) -> PageRead
     pivot = _pivot(usable, groups, words_known)
     curly = _uses_curly_quotes(usable)
     rows: list[tuple[LineGroup, list[Line]]] = []
+    tall = TALL * _type_height(groups)
     for group in groups:
-        lines = _blend_group(group, names, pivot, words_known, curly=curly)
+        lines = _blend_group(group, names, pivot, words_known, tall, curly=curly)
         if lines:
             rows.append((group, lines))
     rows = _without_echoes(rows)
@@ -262,13 +265,26 @@ def _uses_curly_quotes(readings: Sequence[PageReading]) -> bool:
     return False
 
 
+TALL = 2.2
+"""So many times as tall as the page's lines of print, and of unknown words, is a line of one engine of this machine alone: a
+signature, handwriting, a logo, which none of them reads. On 65 letters such lines were a twelfth of the blend's wrong words."""
+PRINTED_LINES = 8
+"""So many lines must have been read by several engines for their height to be the page's: a title page has fewer."""
+
+
+def _type_height(groups: Sequence[LineGroup]) -> float:
+    """Of the lines that several engines have; endless where there are too few."""
+    heights = [lines[0].height for group in groups if sum(map(bool, group.lines)) > 1 for lines in group.lines if lines]
+    return median(heights) if len(heights) >= 2 * PRINTED_LINES else math.inf
+
+
 def _blend_group(
-    group: LineGroup, names: Sequence[str], pivot: int, lexicon: Container[str], *, curly: bool
+    group: LineGroup, names: Sequence[str], pivot: int, lexicon: Container[str], tall: float, *, curly: bool
 ) -> list[Line]:
     """The blended words of one group of matched lines: one line, or several where columns were joined by one engine."""
     present = [i for i, lines in enumerate(group.lines) if lines]
     if len(present) == 1:
-        return _only_one(group.lines[present[0]], names[present[0]], names, lexicon)
+        return _only_one(group.lines[present[0]], names[present[0]], names, lexicon, tall)
     order = [pivot] * (pivot in present) + [i for i in present if i != pivot]
     blocks = align_words([[word for line in group.lines[i] for word in line.words] for i in order])
     words: list[Word] = []
@@ -389,8 +405,11 @@ def _curled(text: str) -> str:
     return "".join(result)
 
 
-def _only_one(lines: Sequence[Line], name: str, names: Sequence[str], lexicon: Container[str]) -> list[Line]:
-    """Lines that only one engine has. Kept if they look like text: Tesseract reads rules and speckle as letters."""
+def _only_one(
+    lines: Sequence[Line], name: str, names: Sequence[str], lexicon: Container[str], tall: float
+) -> list[Line]:
+    """Lines that only one engine has. Kept if they look like text: Tesseract reads rules and speckle as letters, RapidOCR
+    whatever is written by hand."""
     result = []
     for line in lines:
         text = line.text
@@ -401,6 +420,8 @@ def _only_one(lines: Sequence[Line], name: str, names: Sequence[str], lexicon: C
         if not told and (not letters or not sure or letters * 2 < len(text.replace(" ", ""))):
             continue
         if letters == 1 and confidence(line.words) < 90:
+            continue
+        if line.height > tall and name in PRIOR and not known(line.words, lexicon):
             continue
         readings = tuple((other, "") for other in names if other != name)
         words = [

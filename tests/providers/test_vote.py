@@ -140,6 +140,25 @@ class TestTwoEngines:
         assert blended.text.split("\n")[1] == "second line that was lost"
         assert blended.lines[1].words[0].rule == "only-one"
 
+    def handwriting(self, text: str, printed: int = 10, height: float = 40, provider: str = "rapidocr") -> list[str]:
+        """Lines of the blend of a page that only one engine reads all of."""
+        lines = [line(f"printed line number {word}", 50, 100 + 14 * i) for i, word in enumerate("abcdefghij"[:printed])]
+        seen = [line(row.text, 50, 100 + 14 * i, confidence=99) for i, row in enumerate(lines)]
+        written = line(text, 60, 300, confidence=95)
+        for word in written.words:
+            x0, y0, x1, _ = word.box
+            word.box = (x0, y0, x1, y0 + height)
+        return blend([page(*lines), page(*seen, written, provider=provider)], {"yours", "truly"}).text.split("\n")[
+            printed:
+        ]
+
+    def test_what_is_written_by_hand_is_no_text_of_the_page(self) -> None:
+        assert self.handwriting("Wielion Lyeer") == []
+        assert self.handwriting("Yours truly") == ["Yours truly"], "known words, in whatever size"
+        assert self.handwriting("Wielion Lyeer", height=12) == ["Wielion Lyeer"], "the size of print"
+        assert self.handwriting("WIELION LYEER", printed=3) == ["WIELION LYEER"], "a title page"
+        assert self.handwriting("Wielion Lyeer", provider="mistral") == ["Wielion Lyeer"], "a service reads it"
+
     def test_pieces_of_a_line_come_together(self) -> None:
         readings = [
             page(line("A DAY AT A TIME                         7", 50, 40)),
