@@ -40,10 +40,10 @@ class BudgetSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    per_job_usd: float | None = Field(None, gt=0)
+    per_job_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
     """A job pauses before it has spent more; its own `budget_usd` wins. None = no cap."""
 
-    per_day_usd: float | None = Field(None, gt=0)
+    per_day_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
     """All jobs together, a day of UTC."""
 
     unknown_price: Literal["refuse", "allow"] = "refuse"

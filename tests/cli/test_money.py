@@ -280,7 +280,7 @@ def test_models_as_they_are_typed(given: list[str], means: object) -> None:
 def test_what_was_not_said_is_left_to_the_job() -> None:
     assert spending(None, None, False) == {}
     assert spending(["none"], 2.5, True) == {"llm": "", "budget_usd": 2.5, "allow_unpriced": True}
-    for wrong in (0.0, -1.0, float("nan")):
+    for wrong in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(BadInput, match="is no amount"):
             spending(None, wrong, False)
     with pytest.raises(BadInput, match="names no provider"):
