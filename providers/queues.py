@@ -284,6 +284,12 @@ def provider_queues(overrides: Mapping[str, Mapping[str, Any]] | None = None) ->
 
 def _check(row: ProviderQueue, table: Mapping[str, ProviderQueue]) -> None:
     """What no value says by itself. Raises BadInput."""
+    if row.remote and row.batch_pages != 1:
+        raise BadInput(
+            f"[providers.{row.name}] batch_pages is {row.batch_pages}: a service is asked for one page at a time, so that "
+            "each is limited, paid and repeated alone.",
+            "Leave it out; in_flight is how many are asked for at once.",
+        )
     if row.retry_maximum_seconds < row.retry_initial_seconds:
         raise BadInput(
             f"[providers.{row.name}] retry_maximum_seconds ({row.retry_maximum_seconds:g}) is less than "

@@ -49,6 +49,12 @@ def test_a_retry_that_waits_longer_than_it_may_is_refused() -> None:
         provider_queues({"mistral": {"retry_initial_seconds": 90}})
 
 
+def test_pages_of_a_service_go_one_by_one() -> None:
+    with pytest.raises(BadInput, match=r"\[providers\.mistral\] batch_pages is 8"):
+        provider_queues({"mistral": {"batch_pages": 8}})
+    assert provider_queues({"tesseract": {"batch_pages": 16}})["tesseract"].batch_pages == 16
+
+
 @pytest.mark.parametrize(
     "fallbacks",
     [
