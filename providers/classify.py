@@ -29,7 +29,7 @@ from providers.errors import (
     Rejected,
     ServerError,
 )
-from providers.queues import ProviderQueue
+from providers.queues import FURTHER_SECRETS, ProviderQueue
 from schemas.http import ForbiddenAddress, HttpError, NotSent, Reply
 
 
@@ -251,7 +251,7 @@ def secrets(row: ProviderQueue) -> list[str]:
     """What must not be shown, longest first: the values of the variables that hold a row's credentials."""
     import os
 
-    names = (row.key_env, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN")
+    names = (row.key_env, *FURTHER_SECRETS)
     values = {os.environ.get(name, "").strip() for name in names if name}
     # Anything shorter is no key, and would be taken out of every sentence.
     return sorted((value for value in values if len(value) >= 6), key=len, reverse=True)

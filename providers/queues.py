@@ -254,6 +254,16 @@ def is_set_up(row: ProviderQueue, configured: Collection[str]) -> bool:
     return not row.remote or row.name in configured or bool(row.key_env and os.environ.get(row.key_env))
 
 
+FURTHER_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN")
+"""Variables with credentials that no row's `key_env` names."""
+
+
+def key_variables(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> set[str]:
+    """Names of the environment variables where adapters look for credentials, and for who pays. Raises BadInput."""
+    rows = provider_queues(overrides).values()
+    return {row.key_env for row in rows} - {""} | {*FURTHER_SECRETS, "GOOGLE_CLOUD_PROJECT"}
+
+
 NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
