@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 
+from pydantic import Field
 from temporalio import activity
 
 from activities.beat import beating
@@ -69,7 +70,7 @@ class LimitInput(Contract):
     """Argument of `set_budget`."""
 
     key: str
-    limit_usd: float
+    limit_usd: float = Field(gt=0, allow_inf_nan=False)
     by: str
     """Who says so."""
 

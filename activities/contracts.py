@@ -115,6 +115,8 @@ class WorkUnit(Contract):
     """Carried by the operation's child workflow, a conversation with a model, instead of its work activity."""
     scope: str = ""
     """Pages that it reads besides its own, as "1-20": of a book-scoped unit all, of a blend those whose words it knows."""
+    settled_usd: float = 0.0
+    """What was settled for it in this job before it was sent again: its save tells the cost of all of its calls."""
 
     @property
     def items(self) -> tuple[int, ...]:
@@ -140,7 +142,8 @@ class Outcome(Contract):
 
     item: int
     status: str
-    """'ok', 'permanent', 'transient', or 'stopped': no page is to blame, the job drains and pauses."""
+    """'ok', 'permanent', 'transient', 'stopped' (no page is to blame, the job drains and pauses), or 'again': the next call needs
+    money that is not set aside yet, so the item is sent once more."""
     artifact: str = ""
     """Fingerprint of what was published."""
     inputs: str = ""
@@ -193,6 +196,8 @@ class UnitInput(Contract):
     max_attempts: int
     model: str = ""
     """Of a language model: which one; '' = the one of the provider's row."""
+    allowance_usd: float | None = None
+    """What is set aside for the unit: a repeat that might exceed it is not made. None = no budget holds the job."""
     unit: WorkUnit
 
 

@@ -15,7 +15,7 @@ from temporalio import activity
 from activities.beat import beating
 from activities.contracts import BOOK_ITEM, Failure, Outcome, SaveInput, SaveResult
 from activities.services import Services
-from activities.work import STOPPED, as_application_error
+from activities.work import AGAIN, STOPPED, as_application_error
 from schemas import telemetry
 from schemas.documents import Document, Lease, Metric, Page
 from schemas.errors import DocumentRefused, LeaseLost, RevReused, ShelfError
@@ -70,7 +70,7 @@ async def _save(
                 missing.append(outcome.item)
             else:
                 loaded.append(Loaded(outcome, keys[outcome.item], body))
-        elif outcome.status == STOPPED:
+        elif outcome.status in (STOPPED, AGAIN):
             continue
         elif note is not None and (outcome.status == "permanent" or job.unit.single):
             failures.append((note, outcome))

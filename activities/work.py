@@ -21,7 +21,7 @@ from activities.beat import beating
 from activities.contracts import Attempt, Failure, Outcome, UnitInput, WorkResult
 from activities.services import Services
 from providers.artifacts import Request
-from providers.errors import MESSAGE_BYTES, Cooling, ProviderError, RateLimited, ServerError
+from providers.errors import MESSAGE_BYTES, Cooling, NotSetAside, ProviderError, RateLimited, ServerError
 from providers.ledger import Calls, Ledger, cool, note_cooling
 from schemas import semconv, telemetry
 from schemas.errors import DiskFull, ShelfError
@@ -32,6 +32,7 @@ WORKER_DEATHS = 3
 every deploy and outage, so those are carried in the heartbeat and subtracted."""
 
 STOPPED = "stopped"
+AGAIN = "again"
 
 REFUSALS = 1000
 """Kept in memory: one per job that waits for somebody to act."""
@@ -220,6 +221,10 @@ async def _ask(services: Services, job: UnitInput, item: Item, earlier: list[Att
             body = (await _made(job, item, item.ask(ledger))).body
         except Cooling:
             raise
+        except NotSetAside:
+            # What the calls have cost is saved and settled; the next unit sets aside what one more may cost.
+            earlier += [attempt_of(note) for note in await ledger.notes()]
+            return Outcome(item=item.item, status=AGAIN)
         except ProviderError as error:
             if error.stops:
                 known = services.refusals
@@ -253,6 +258,7 @@ def make_ledger(services: Services, job: UnitInput, fingerprint: str, estimate_u
         },
         model=job.model,
         estimate_usd=estimate_usd,
+        allowance_usd=job.allowance_usd,
     )
 
 

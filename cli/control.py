@@ -57,7 +57,8 @@ def cancel(book: Annotated[str, BOOK]) -> None:
 
 
 async def _with_keys(shelf: Connection, client: Client, found: Found) -> None:
-    """A job that waits for a key must find it: our worker has the environment in which it was started."""
+    """A job that waits for a key, or for another address or model, must find it: our worker has the environment and the
+    settings with which it was started."""
     from temporalio.client import WorkflowQueryFailedError
     from temporalio.service import RPCError
 
@@ -68,7 +69,7 @@ async def _with_keys(shelf: Connection, client: Client, found: Found) -> None:
         reason = (await look(client, found.handle)).reason
     except (RPCError, WorkflowQueryFailedError):
         reason = ""
-    await take_up_keys(shelf, client, anyway=reason.startswith("CredentialsRefused"))
+    await take_up_keys(shelf, client, anyway=reason.startswith(("CredentialsRefused", "NotServed")))
 
 
 def _steer(

@@ -9,7 +9,7 @@ DAY = "the budget of 2"
 NEXT_STEPS = {
     "BudgetExhausted": "Raise the cap with `shelf budget raise {book} USD`: the job goes on by itself.",
     "CredentialsRefused": "Set the right key where the worker is started, then `shelf resume {book}`.",
-    "NotServed": "Start a worker for the queue, then `shelf resume {book}`.",
+    "NotServed": "Correct it in shelf.toml, then `shelf resume {book}`; or cancel, and name another model or provider.",
     "QuotaExhausted": "Raise the provider's quota or wait until it is renewed, then `shelf resume {book}`.",
     "ProviderFailing": "See what the provider says, then `shelf resume {book}`; or cancel, and read with another one.",
     "DiskFull": "Make room, then `shelf resume {book}`.",

@@ -16,7 +16,7 @@ def spending(llm: Sequence[str] | None, budget: float | None, allow_unpriced: bo
     """Fields of `SpendingInput` that were chosen. Raises BadInput."""
     from schemas.errors import BadInput
 
-    if budget is not None and not budget > 0:
+    if budget is not None and not 0 < budget < float("inf"):
         raise BadInput(f"--budget {budget:g} is no amount.", "Give US dollars, as --budget 2.50.")
     chosen = {"llm": models(llm or ()), "budget_usd": budget, "allow_unpriced": allow_unpriced or None}
     return {name: value for name, value in chosen.items() if value is not None}

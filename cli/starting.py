@@ -164,7 +164,7 @@ async def take_up_keys(shelf: Connection, client: Client, *, anyway: bool = Fals
     its start. Not while a job runs, whose calls under way would be made again.
 
     Args:
-        anyway: where a key was refused, and the variable may have another value by now.
+        anyway: where a key, an address or a model was refused, and is another one by now.
     """
     from cli.jobs import look, running_jobs
     from cli.stack.progress import StderrProgress
@@ -181,8 +181,8 @@ async def take_up_keys(shelf: Connection, client: Client, *, anyway: bool = Fals
             busy = progress.state != "paused"
         if busy:
             output.note(
-                f"{', '.join(keys) or 'A key'} is set now, but the worker was started without it and {found.description.id} "
-                "runs. When that has ended: `shelf down`, then this command again."
+                f"{', '.join(keys) or 'A key or a setting'} is set now, but the worker was started without it and "
+                f"{found.description.id} runs. When that has ended: `shelf down`, then this command again."
             )
             return
     await asyncio.to_thread(shelf.stack.renew_worker, StderrProgress(), anyway=anyway)

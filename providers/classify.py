@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -28,7 +29,7 @@ from providers.errors import (
     Rejected,
     ServerError,
 )
-from providers.queues import ProviderQueue
+from providers.queues import FURTHER_SECRETS, ProviderQueue
 from schemas.http import ForbiddenAddress, HttpError, NotSent, Reply
 
 
@@ -151,6 +152,10 @@ NEXT_STEP: Mapping[type[ProviderError], str] = {
     NotServed: "Check base_url and model of [providers.{name}], then resume the job.",
 }
 
+LONGEST_WAIT_SECONDS = 3600.0
+"""Asked for by Retry-After: who wants no call for longer has a quota that is used up. A person is told, in place of a job that
+waits in silence (one that is paused or cancelled waits as well, for what it has sent)."""
+
 _CODES = {
     "code", "type", "status", "reason", "error_type", "error_code", "provider_code", "limit_source", "__type", "quota_limit"
 }  # fmt: skip
@@ -188,10 +193,15 @@ def classify(
     kind = next(
         rule for rule in RULES if _fits(rule, row.dialect or row.kind, status, codes, said, retry_after, should_retry)
     ).error
+    wait = ""
+    if kind is RateLimited and retry_after is not None and retry_after > LONGEST_WAIT_SECONDS:
+        kind = QuotaExhausted
+        wait = f" (it wants no call before {_clock(time.time() + retry_after)})"
     names = ", ".join(sorted(codes - {str(status)}))
     message = (
         f"{row.name} answered {status}{f' ({names})' if names else ''}{f' on {what}' if what else ''}"
         f"{f': {said[:_SAID_CHARACTERS]}' if said else ''}".rstrip(".")
+        + wait
     )
     return kind(
         redacted(row, f"{message}.{_next_step(row, kind)}"),
@@ -241,7 +251,7 @@ def secrets(row: ProviderQueue) -> list[str]:
     """What must not be shown, longest first: the values of the variables that hold a row's credentials."""
     import os
 
-    names = (row.key_env, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN")
+    names = (row.key_env, *FURTHER_SECRETS)
     values = {os.environ.get(name, "").strip() for name in names if name}
     # Anything shorter is no key, and would be taken out of every sentence.
     return sorted((value for value in values if len(value) >= 6), key=len, reverse=True)
@@ -266,7 +276,7 @@ def redacted_bytes(row: ProviderQueue, body: bytes) -> bytes:
 
 def retry_after_seconds(headers: Mapping[str, str], body: Any = None, now: float | None = None) -> float | None:
     """How long the service asks to wait: `retry-after-ms`, `retry-after` in seconds or as an HTTP date, or google.rpc.RetryInfo
-    in the body; None where it says nothing that makes sense. A date in the past is 0."""
+    in the body; None where it says nothing that makes sense. A date in the past is 0; `now` is the service's own, if it says."""
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -276,7 +286,10 @@ def retry_after_seconds(headers: Mapping[str, str], body: Any = None, now: float
         return seconds
     if value:
         try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now))
+            if now is None:
+                # By the service's clock: ours may be wrong by minutes.
+                now = _moment(headers["date"]) if "date" in headers else time.time()
+            return max(0.0, _moment(value) - now)
         except (ValueError, OverflowError):
             pass
     for delay in _strings(body, {"retrydelay"}):
@@ -284,6 +297,19 @@ def retry_after_seconds(headers: Mapping[str, str], body: Any = None, now: float
         if seconds is not None:
             return seconds
     return None
+
+
+def _moment(value: str) -> float:
+    """Unix seconds of an HTTP date. Raises ValueError, OverflowError."""
+    return parsedate_to_datetime(value).timestamp()
+
+
+def _clock(moment: float) -> str:
+    """For people; a time that no calendar has is as far as one goes."""
+    try:
+        return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return "the end of time"
 
 
 def _number(value: str) -> float | None:

@@ -57,6 +57,12 @@ class Cooling(RateLimited):
     """Not sent: the provider asked for a pause that is not over. `retry_after_seconds` is what is left of it."""
 
 
+class NotSetAside(ProviderError):
+    """Not sent: the calls before it have used up what the job's budget had set aside for this page."""
+
+    kind = "NotSetAside"
+
+
 class Overloaded(ProviderError):
     """The provider is too busy; asking at once again makes it worse."""
 

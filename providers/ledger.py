@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from providers.artifacts import ArtifactStore
-from providers.errors import Cooling, ProviderError, RateLimited, ServerError
+from providers.errors import Cooling, NotSetAside, ProviderError, RateLimited, ServerError
 from providers.prices import Usage, call_price, high_estimate
 from providers.queues import ProviderQueue
 from schemas import telemetry
@@ -148,15 +148,19 @@ class Ledger:
     """What is asked, where it is not the row's own."""
     estimate_usd: float | None = None
     """High estimate of one call, noted where nobody knows; by default that of a page."""
+    allowance_usd: float | None = None
+    """What is set aside for all calls of this activity, earlier attempts included; None = nobody counts."""
     made: list[dict[str, Any]] = field(default_factory=list)
     """Notes of the calls of this attempt, in order."""
 
     async def paid(
         self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keeping: Keeping[T] | None = None
     ) -> T:
-        """One call that may be charged: intent, call, answer, note. Raises ProviderError."""
+        """One call that may be charged: intent, call, answer, note. Raises ProviderError; NotSetAside where it would
+        be a repeat for which no money is set aside."""
         if keeping is not None and (kept := await self.recall(f"answer/{keeping.name}")) is not None:
             return keeping.load(kept)
+        await self._check_allowance()
         call_id = f"{self.attempt_id}/{len(self.made) + 1}"
         note: dict[str, Any] = {
             **self.who,
@@ -251,6 +255,22 @@ class Ledger:
             {name: value for name, value in record.items() if name != "raw"}
             for record in sorted(calls, key=lambda record: (record["at"], record["id"]))
         ]
+
+    async def _check_allowance(self) -> None:
+        """The first call is what the allowance is for, whatever it was estimated at."""
+        if self.allowance_usd is None:
+            return
+        mine = ("run_id", "activity_id")
+        spent = sum(
+            note.get("cost_usd") or 0.0
+            for note in await self.notes()
+            if all(note.get(name) == self.who.get(name) for name in mine)
+        )
+        if spent and spent + (self._unknown() or 0.0) > self.allowance_usd + 1e-9:
+            raise NotSetAside(
+                f"{self.row.name} was paid {spent:.4f} USD of the {self.allowance_usd:.4f} that are set aside for this, and a "
+                "further call may cost more than is left."
+            )
 
     def _unknown(self) -> float | None:
         return self.estimate_usd if self.estimate_usd is not None else high_estimate(self.row, self.row.model)

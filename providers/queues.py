@@ -13,9 +13,9 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from schemas.errors import BadInput
 
@@ -26,6 +26,12 @@ STORE_QUEUE = "shelf-store"
 
 LOCAL = "local"
 
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Variable = Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
+"""What a setting may be. A rate of 0 would be none, and a price below 0 would fill budgets."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderQueue:
@@ -33,17 +39,17 @@ class ProviderQueue:
 
     name: str
     queue: str
-    in_flight: int
+    in_flight: Count
     """Activities at once in one worker process; over a fleet: replicas times this."""
-    page_timeout_seconds: float
+    page_timeout_seconds: Positive
     """Longest time for one page or one call; a local engine's process is killed after it."""
-    batch_pages: int = 1
+    batch_pages: Count = 1
     """Pages per activity where a call is cheap: a few seconds' worth. 1 for paid providers."""
-    requests_per_second: float | None = None
+    requests_per_second: Positive | None = None
     """None = no rate limit (local)."""
-    max_attempts: int = 3
-    retry_initial_seconds: float = 1.0
-    retry_maximum_seconds: float = 60.0
+    max_attempts: Count = 3
+    retry_initial_seconds: Positive = 1.0
+    retry_maximum_seconds: Positive = 60.0
     reads_pages: bool = False
     """Whether it may be named by `--ocr`."""
     answers: bool = False
@@ -58,23 +64,23 @@ class ProviderQueue:
     """Address of the service; http only on this machine."""
     model: str = ""
     """Model that is asked where the job names none. Pinned: an alias may double its price overnight."""
-    key_env: str = ""
+    key_env: Variable = ""
     """Name of the environment variable of the worker that holds the key; '' = needs none."""
     region: str = ""
     free: bool = False
     """Declared free: a model on a machine of one's own. Never inferred from an unknown price."""
-    usd_per_page: float | None = None
+    usd_per_page: Usd | None = None
     """Overrides the price table, per page read."""
-    usd_per_million_input: float | None = None
-    usd_per_million_output: float | None = None
+    usd_per_million_input: Usd | None = None
+    usd_per_million_output: Usd | None = None
     """Override the price table, per million tokens."""
-    max_image_bytes: int = 7_000_000
+    max_image_bytes: Count = 7_000_000
     """Longest encoded image that the service takes."""
-    max_image_side: int = 4000
+    max_image_side: Count = 4000
     """Longest side in pixels that the service looks at without shrinking it."""
     fallback: str = ""
     """Provider that takes over what this one fails at; '' = the page fails, or the job pauses."""
-    failing_in_a_row: int = 8
+    failing_in_a_row: Count = 8
     """Failed pages one after the other (of a remote provider) after which the job pauses, or goes on with `fallback`."""
 
     @property
@@ -248,6 +254,16 @@ def is_set_up(row: ProviderQueue, configured: Collection[str]) -> bool:
     return not row.remote or row.name in configured or bool(row.key_env and os.environ.get(row.key_env))
 
 
+FURTHER_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN")
+"""Variables with credentials that no row's `key_env` names."""
+
+
+def key_variables(overrides: Mapping[str, Mapping[str, Any]] | None = None) -> set[str]:
+    """Names of the environment variables where adapters look for credentials, and for who pays. Raises BadInput."""
+    rows = provider_queues(overrides).values()
+    return {row.key_env for row in rows} - {""} | {*FURTHER_SECRETS, "GOOGLE_CLOUD_PROJECT"}
+
+
 NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
@@ -272,12 +288,41 @@ def provider_queues(overrides: Mapping[str, Mapping[str, Any]] | None = None) ->
             first = error.errors()[0]
             raise BadInput(f"[providers.{provider}] {first['loc'][0]} is wrong: {first['msg']}.") from None
     for row in table.values():
-        if row.fallback and row.fallback not in table:
+        _check(row, table)
+    return table
+
+
+def _check(row: ProviderQueue, table: Mapping[str, ProviderQueue]) -> None:
+    """What no value says by itself. Raises BadInput."""
+    if row.remote and row.batch_pages != 1:
+        raise BadInput(
+            f"[providers.{row.name}] batch_pages is {row.batch_pages}: a service is asked for one page at a time, so that "
+            "each is limited, paid and repeated alone.",
+            "Leave it out; in_flight is how many are asked for at once.",
+        )
+    if row.retry_maximum_seconds < row.retry_initial_seconds:
+        raise BadInput(
+            f"[providers.{row.name}] retry_maximum_seconds ({row.retry_maximum_seconds:g}) is less than "
+            f"retry_initial_seconds ({row.retry_initial_seconds:g}).",
+            "Set both.",
+        )
+    if (row.usd_per_million_input is None) is not (row.usd_per_million_output is None):
+        missing = "usd_per_million_input" if row.usd_per_million_input is None else "usd_per_million_output"
+        raise BadInput(f"[providers.{row.name}] has half a price: {missing} is missing.", "Set both, or neither.")
+    chain = [row.name]
+    while following := table[chain[-1]].fallback:
+        if following not in table:
             raise BadInput(
-                f"[providers.{row.name}] fallback names {row.fallback!r}, which is no provider.",
+                f"[providers.{chain[-1]}] fallback names {following!r}, which is no provider.",
                 f"Known: {', '.join(sorted(table))}.",
             )
-    return table
+        if following in chain:
+            # A page that nobody can read would go round for ever, paid for each time.
+            raise BadInput(
+                f"The fallback of {chain[-1]} goes back to where it came from: {' → '.join([*chain, following])}.",
+                f"Take one out, or let an engine of your own be the last: [providers.{chain[-1]}] fallback.",
+            )
+        chain.append(following)
 
 
 def _added(provider: str, values: Mapping[str, Any], table: Mapping[str, ProviderQueue]) -> ProviderQueue:

@@ -15,7 +15,7 @@ from typing import Any
 from providers.base import RemoteOcrProvider
 from providers.language_model import LanguageModel
 from providers.queues import ProviderQueue
-from schemas.errors import BadInput
+from schemas.errors import BadInput, ShelfError
 
 GROUP = "shelf.providers"
 """Entry points: name = the kind, value = a function of (ProviderQueue) that returns an adapter."""
@@ -43,12 +43,30 @@ documentation, and tested against servers of our own that speak as documented.""
 
 def make_readers(queues: Mapping[str, ProviderQueue]) -> dict[str, RemoteOcrProvider]:
     """Every remote provider that reads pages, by name. Raises BadInput for a kind that nobody knows."""
-    return {name: _adapter(row, READERS)(row) for name, row in queues.items() if row.remote and row.reads_pages}
+    return {name: _made(row, READERS) for name, row in queues.items() if row.remote and row.reads_pages}
 
 
 def make_models(queues: Mapping[str, ProviderQueue]) -> dict[str, LanguageModel]:
     """Every service of language models, by name. Raises BadInput for a kind that nobody knows."""
-    return {name: _adapter(row, MODELS)(row) for name, row in queues.items() if row.remote and row.answers}
+    return {name: _made(row, MODELS) for name, row in queues.items() if row.remote and row.answers}
+
+
+def _made(row: ProviderQueue, known: Mapping[str, str]) -> Any:
+    """The adapter of a row. Raises BadInput, also for a package of somebody else that is broken."""
+    if row.kind in known:
+        return _adapter(row, known)(row)
+    try:
+        return _adapter(row, known)(row)
+    except ShelfError:
+        raise
+    except Exception as error:
+        entry = next(entry for entry in entry_points(group=GROUP) if entry.name == row.kind)
+        package = f"the package {entry.dist.name} {entry.dist.version}" if entry.dist is not None else "a package"
+        raise BadInput(
+            f"[providers.{row.name}] kind {row.kind!r} comes from {package} ({entry.value}), which does not work: "
+            f"{type(error).__name__}: {error}.",
+            f"Mend or update it, or take [providers.{row.name}] out of shelf.toml.",
+        ) from error
 
 
 def _adapter(row: ProviderQueue, known: Mapping[str, str]) -> Callable[[ProviderQueue], Any]:

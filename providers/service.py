@@ -13,6 +13,8 @@ from providers.queues import ProviderQueue
 from schemas.http import HttpClient, HttpError, Reply, is_loopback
 
 CONNECT_SECONDS = 10.0
+MOST_BYTES = 50_000_000
+"""Of an answer: that of a dense page with a box for each letter has 5 MB; what is longer is none, and must not fill memory."""
 MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What reading an answer raises that has not the documented shape."""
 
@@ -92,6 +94,7 @@ class Service:
                 connect_seconds=CONNECT_SECONDS,
                 read_seconds=self.row.page_timeout_seconds,
                 connections=max(4, self.row.in_flight + 2),
+                most_bytes=MOST_BYTES,
             )
         return self._clients[base_url]
 

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from schemas.errors import BadInput
 
 FILE = "shelf.toml"
+ENV_FILE = ".env"
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
@@ -40,10 +41,10 @@ class BudgetSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    per_job_usd: float | None = Field(None, gt=0)
+    per_job_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
     """A job pauses before it has spent more; its own `budget_usd` wins. None = no cap."""
 
-    per_day_usd: float | None = Field(None, gt=0)
+    per_day_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
     """All jobs together, a day of UTC."""
 
     unknown_price: Literal["refuse", "allow"] = "refuse"
@@ -65,7 +66,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="SHELF_",
         env_nested_delimiter="__",
-        env_file=".env",
+        env_file=ENV_FILE,
         toml_file=FILE,
         # `.env` also holds what is not ours, such as keys; unknown names of shelf.toml are refused in load_settings().
         extra="ignore",
@@ -214,7 +215,9 @@ def load_settings(**flags: Any) -> Settings:
         _refuse_unknown_names()
         if _names_a_profile():
             given = _of_profile() | given
-        return Settings(**given)
+        settings = Settings(**given)
+        _take_keys(settings)
+        return settings
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -224,6 +227,21 @@ def load_settings(**flags: Any) -> Settings:
         ) from error
     except ValueError as error:  # TOML that does not parse
         raise BadInput(f"{FILE} or the environment cannot be read: {error}.", "Correct it and try again.") from error
+
+
+def _take_keys(settings: Settings) -> None:
+    """Keys of services that stand in `.env`, as if they had been set: into the environment, the one place where they are looked
+    for, and no setting. What is set there already wins."""
+    if not Path(ENV_FILE).is_file():
+        return
+    from dotenv import dotenv_values
+
+    from providers.queues import key_variables
+
+    named = key_variables(settings.providers)
+    for name, value in dotenv_values(ENV_FILE).items():
+        if name in named and value and not os.environ.get(name):
+            os.environ[name] = value
 
 
 def _refuse_unknown_names() -> None:

@@ -84,6 +84,7 @@ class HttpClient:
         connect_seconds: until a connection stands.
         read_seconds: between two pieces of the answer.
         connections: at most so many at a time; more requests wait for one.
+        most_bytes: of an answer, after unpacking; a longer one is not read to its end. None = any.
         on_connect: awaited before each new connection is used; what it raises ends the request, which was not sent.
         spans: whether each request is a span; where the caller has one that says more, it is not.
     """
@@ -96,10 +97,12 @@ class HttpClient:
         connect_seconds: float = 5.0,
         read_seconds: float = 60.0,
         connections: int = 20,
+        most_bytes: int | None = None,
         on_connect: Callable[[], Awaitable[None]] | None = None,
         spans: bool = True,
     ) -> None:
         self._on_connect = on_connect
+        self._most_bytes = most_bytes
         self._spans = spans
         self.base_url = base_url.rstrip("/")
         try:
@@ -174,15 +177,18 @@ class HttpClient:
         deadline_seconds: float | None,
     ) -> Reply:
         try:
-            async with asyncio.timeout(deadline_seconds):
-                reply = await self._client.request(
+            async with (
+                asyncio.timeout(deadline_seconds),
+                self._client.stream(
                     method,
                     self.base_url + path,
                     content=content,
                     headers=sent,
                     params=params,
                     extensions={"trace": self._trace} if self._on_connect is not None else None,
-                )
+                ) as reply,
+            ):
+                body = await self._body(reply, where)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             raise NotSent(f"{where}: {_cause(error)}") from error
         except (httpx.InvalidURL, httpx.ProxyError) as error:
@@ -191,7 +197,18 @@ class HttpClient:
             raise AnswerLost(f"{where}: {_cause(error)}") from error
         except TimeoutError as error:
             raise AnswerLost(f"{where}: no answer within {deadline_seconds} s") from error
-        return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, reply.content)
+        return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.items()}, body)
+
+    async def _body(self, reply: httpx.Response, where: str) -> bytes:
+        """All of it. Raises AnswerLost where it is longer than it may be: the worker's memory is everybody's."""
+        if self._most_bytes is None:
+            return await reply.aread()
+        body = bytearray()
+        async for piece in reply.aiter_bytes():
+            body += piece
+            if len(body) > self._most_bytes:
+                raise AnswerLost(f"{where}: the answer is longer than {self._most_bytes / 1e6:g} MB")
+        return bytes(body)
 
     async def get(
         self, path: str = "", *, params: Mapping[str, str] | None = None, deadline_seconds: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -28,7 +29,7 @@ from providers.queues import STORE_QUEUE
 from schemas.pagespec import format_pages
 from workflows.driver import Carried
 from workflows.failures import describe_failure
-from workflows.purse import Purse
+from workflows.purse import Purse, high_usd, is_capped
 from workflows.tracing import unit_span
 
 NEVER_RETRIED = ["PayloadsTooLarge", "PayloadSizeError", "PayloadValidationError"]
@@ -68,7 +69,7 @@ class Dispatcher:
         if refused := await self.purse.take(unit):
             return Carried(unit, stop=f"{BUDGET}: {refused}")
         with unit_span(unit, summarise(unit)):
-            carried = await self._carry(unit)
+            carried = _newly_settled(await self._carry(unit))
         self.purse.settle(unit, carried.save.cost_usd if carried.save is not None else 0.0)
         stopped = (
             next((each for each in carried.work.outcomes if each.status == "stopped"), None) if carried.work else None
@@ -166,8 +167,18 @@ def unit_input(state: JobState, operation: Operation, unit: WorkUnit) -> UnitInp
         model=config.models.get(unit.operation, "")
         if unit.provider == config.book_providers.get(unit.operation)
         else "",
+        # An agent counts its money by itself.
+        allowance_usd=high_usd(config, unit) or None if is_capped(config) and not unit.agent else None,
         unit=unit,
     )
+
+
+def _newly_settled(carried: Carried) -> Carried:
+    """The same with the cost of what it was sent for this time: a unit that is sent again tells of all of its calls."""
+    before = carried.unit.settled_usd
+    if carried.save is None or not before:
+        return carried
+    return replace(carried, save=carried.save.model_copy(update={"cost_usd": max(0.0, carried.save.cost_usd - before)}))
 
 
 def _time_limit(policy: ProviderPolicy, unit: WorkUnit) -> timedelta:

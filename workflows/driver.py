@@ -100,6 +100,8 @@ class Planner:
                     self._replan(unit, item, again, failed)
                 elif outcome.status == "ok":
                     done[item] = outcome
+                elif outcome.status == "again":
+                    self._send_again(unit, item, carried.save.cost_usd)
                 elif outcome.status == "permanent" or unit.single:
                     failed[item] = outcome.failure or Failure(code="Unknown", message="no reason was given")
                 else:
@@ -115,6 +117,12 @@ class Planner:
             for item in reversed(again):
                 self._mark(unit.alone(item))
                 self.queue.appendleft(unit.alone(item))
+
+    def _send_again(self, unit: WorkUnit, item: int, cost_usd: float) -> None:
+        """The next call of an item, for which money is set aside like for the first."""
+        again = unit.alone(item).model_copy(update={"settled_usd": unit.settled_usd + cost_usd})
+        self._mark(again)
+        self.queue.appendleft(again)
 
     def _instead(self, unit: WorkUnit, done: dict[int, Outcome], failed: dict[int, Failure]) -> list[WorkUnit]:
         """What the provider's fallback shall do; those items have not failed yet. A remote provider that fails at one item

@@ -41,7 +41,10 @@ class SpendingInput(JobInput):
         "configured.",
     )
     budget_usd: float | None = Field(
-        None, gt=0, description="The job pauses before it has spent more; by default what is configured."
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="The job pauses before it has spent more; by default what is configured.",
     )
     allow_unpriced: bool | None = Field(
         None, description="Call a paid provider although nobody knows its price; no budget can hold it then."
@@ -165,6 +168,7 @@ class ImproveInput(SpendingInput):
     budget_usd: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description="Spend at most so much; by default what is configured. Needed for paid providers, or `most_pages`.",
     )
     pages: str | None = Field(None, description="Physical pages among which to choose, as '1-20,35'; all by default.")

@@ -24,6 +24,16 @@ RETRY = RetryPolicy(
 )
 
 
+def is_capped(config: JobConfig) -> bool:
+    """Whether a budget holds the job."""
+    return config.budget_usd is not None or config.day_budget_usd is not None
+
+
+def high_usd(config: JobConfig, unit: WorkUnit) -> float:
+    """High estimate of a unit; 0 = free."""
+    return config.high_usd.get(f"{unit.operation} {unit.provider}{f' {unit.variant}' * unit.agent}", 0.0)
+
+
 class Purse:
     """One holder of budgets. All sums are absolute and only grow, so that every request may be repeated."""
 
@@ -31,7 +41,7 @@ class Purse:
         self.config = config
         self.holder = holder
         self.note = ""
-        self._capped = config.budget_usd is not None or config.day_budget_usd is not None
+        self._capped = is_capped(config)
         self.stopping: Callable[[], object] = lambda: ""
         """Whether nothing more is to be started: what waits for money then gives up."""
         self._lock = asyncio.Lock()
@@ -80,7 +90,7 @@ class Purse:
 
     def price(self, unit: WorkUnit) -> float:
         """High estimate of a unit; 0 = free."""
-        return self.config.high_usd.get(f"{unit.operation} {unit.provider}{f' {unit.variant}' * unit.agent}", 0.0)
+        return high_usd(self.config, unit)
 
     async def _reserve(self, price: float, calls: int) -> ReserveResult:
         config = self.config

@@ -178,7 +178,7 @@ class Stack:
             if self.settings.worker == "external" or not (anyway or self.new_keys()):
                 return False
             state = self._read()
-            progress("starting the worker anew", "it takes up the keys that are set now")
+            progress("starting the worker anew", "it takes up keys and settings as they are now")
             if "worker" in state and state["worker"].alive:
                 self._stop(state, "worker")
             mark = self._launch_worker(state)

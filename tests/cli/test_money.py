@@ -280,7 +280,7 @@ def test_models_as_they_are_typed(given: list[str], means: object) -> None:
 def test_what_was_not_said_is_left_to_the_job() -> None:
     assert spending(None, None, False) == {}
     assert spending(["none"], 2.5, True) == {"llm": "", "budget_usd": 2.5, "allow_unpriced": True}
-    for wrong in (0.0, -1.0, float("nan")):
+    for wrong in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(BadInput, match="is no amount"):
             spending(None, wrong, False)
     with pytest.raises(BadInput, match="names no provider"):
@@ -293,6 +293,7 @@ def test_what_was_not_said_is_left_to_the_job() -> None:
         ("BudgetExhausted: the budget of this job is used up: ...", "`shelf budget raise book-1 USD`"),
         ("BudgetExhausted: the budget of 2026-11-24 is used up: ...", "`shelf budget raise --day USD`"),
         ("CredentialsRefused: MISTRAL_API_KEY is refused", "Set the right key where the worker is started"),
+        ("NotServed: mistral answered 400 (invalid_model)", "Correct it in shelf.toml, then `shelf resume book-1`"),
         ("paused by request", "Go on with `shelf resume book-1`."),
     ],
 )

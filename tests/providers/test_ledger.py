@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from providers.errors import BadOutput, Connection, Cooling, ProviderError, RateLimited, ServerError
+from providers.errors import BadOutput, Connection, Cooling, NotSetAside, ProviderError, RateLimited, ServerError
 from providers.ledger import PATIENCE_SECONDS, Bucket, Keeping, Ledger, Response
 from providers.local_artifacts import LocalArtifactStore
 from providers.prices import Usage
@@ -201,3 +201,45 @@ async def test_calls_are_spaced_evenly_and_never_in_bursts() -> None:
     for first in range(len(began)):
         for last in range(first + 1, len(began)):
             assert last - first <= (began[last] - began[first]) * 50 + 1e-6, "at most rate x window + 1 in any window"
+
+
+class TestAllowance:
+    """What a budget has set aside for a page is for its first call; a repeat is made when there is money for it."""
+
+    @staticmethod
+    def held(store: LocalArtifactStore, activity: str, allowance_usd: float = 0.004) -> Ledger:
+        who = {"epoch": 1, "run_id": "r", "workflow_id": "w", "activity_id": activity, "attempt": 1, "pages": [3]}
+        return Ledger(store, ROW, Bucket(None), QUESTION, f"r/{activity}/1", who, allowance_usd=allowance_usd)
+
+    @staticmethod
+    async def lose() -> Response[str]:
+        raise Connection("answer lost", cost_usd=None)
+
+    @staticmethod
+    async def refuse() -> Response[str]:
+        raise ServerError("500", cost_usd=0.0)
+
+    async def test_a_repeat_of_what_may_have_been_charged_waits_for_money(self, store: LocalArtifactStore) -> None:
+        with pytest.raises(Connection):
+            await self.held(store, "7").paid(self.lose)
+        with pytest.raises(NotSetAside):
+            await self.held(store, "7").paid(lambda: _later(answering("never sent")))
+        # The unit that is sent again has an allowance of its own.
+        again = self.held(store, "9")
+        assert await again.paid(lambda: _later(answering("text"))) == "text"
+        assert [note["outcome"] for note in await again.notes()] == ["unknown", "ok"], "what was not sent is no call"
+
+    async def test_a_repeat_of_what_cost_nothing_does_not(self, store: LocalArtifactStore) -> None:
+        with pytest.raises(ServerError):
+            await self.held(store, "7").paid(self.refuse)
+        assert await self.held(store, "7").paid(lambda: _later(answering("text"))) == "text"
+
+    async def test_several_calls_may_fit(self, store: LocalArtifactStore) -> None:
+        book = self.held(store, "7", allowance_usd=0.008)
+        assert await book.paid(lambda: _later(answering("one"))) == "one"
+        assert await book.paid(lambda: _later(answering("two"))) == "two"
+        with pytest.raises(NotSetAside):
+            await book.paid(lambda: _later(answering("three")))
+
+    async def test_a_first_call_is_made_whatever_it_was_estimated_at(self, store: LocalArtifactStore) -> None:
+        assert await self.held(store, "7", 0.000001).paid(lambda: _later(answering("text"))) == "text"

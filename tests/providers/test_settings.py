@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_defaults_belong_to_the_current_folder(folder: Path) -> None:
 
 
 def test_precedence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTRAL_API_KEY", "")  # so that it is as before in the end
     (folder / "shelf.toml").write_text('language = "fra"\n')
     assert load_settings().language == "fra"
     (folder / ".env").write_text("SHELF_LANGUAGE=ita\nMISTRAL_API_KEY=secret\n")
@@ -35,6 +37,22 @@ def test_precedence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(language="deu").language == "deu"
     assert load_settings(language=None).language == "spa"
     assert "secret" not in repr(load_settings())
+
+
+def test_keys_in_the_env_file_are_as_if_they_were_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MISTRAL_API_KEY", "OPENROUTER_API_KEY", "OUR_KEY", "ELSE"):
+        monkeypatch.setenv(name, "")  # so that all are as before in the end
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-of-the-shell")
+    (folder / ".env").write_text("MISTRAL_API_KEY=sk-1\nOPENROUTER_API_KEY=sk-2\nOUR_KEY='sk-3'\nELSE=sk-4\n")
+    (folder / "shelf.toml").write_text(
+        '[providers.ours]\nkind = "openai-compatible"\nbase_url = "https://x.test"\nkey_env = "OUR_KEY"\n'
+    )
+    settings = load_settings()
+    assert os.environ["MISTRAL_API_KEY"] == "sk-1"
+    assert os.environ["OPENROUTER_API_KEY"] == "sk-of-the-shell"
+    assert os.environ["OUR_KEY"] == "sk-3"
+    assert os.environ["ELSE"] == "", "no variable of anybody else"
+    assert "sk-" not in repr(settings) + settings.model_dump_json()
 
 
 def test_paths_are_relative_to_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

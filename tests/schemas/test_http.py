@@ -202,3 +202,43 @@ async def test_an_unreachable_server_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable):
         await store.bootstrap()
     await store.close()
+
+
+async def test_an_answer_that_is_too_long_is_not_read_to_its_end() -> None:
+    sent = 0
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n")
+        while sent < 100_000_000:
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+            sent += 100_000
+
+    async with serving(endless) as url, HttpClient(url, most_bytes=1_000_000) as http:
+        with pytest.raises(AnswerLost, match=r"longer than 1 MB"):
+            await http.get("/")
+    assert sent < 100_000_000
+
+
+async def test_a_bomb_is_not_unpacked() -> None:
+    import gzip
+
+    bomb = gzip.compress(bytes(50_000_000))
+
+    async def packed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        head = f"HTTP/1.1 200 X\r\ncontent-encoding: gzip\r\nconnection: close\r\ncontent-length: {len(bomb)}\r\n\r\n"
+        writer.write(head.encode() + bomb)
+        await writer.drain()
+
+    async with serving(packed) as url, HttpClient(url, most_bytes=1_000_000) as http:
+        with pytest.raises(AnswerLost, match=r"longer than 1 MB"):
+            await http.get("/")
+
+
+async def test_an_answer_of_just_the_length_that_it_may_have() -> None:
+    handler, _ = answers((200, b"y" * 1000))
+    async with serving(handler) as url, HttpClient(url, most_bytes=1000) as http:
+        assert (await http.get("/")).body == b"y" * 1000

@@ -16,6 +16,7 @@ from activities.contracts import JobResult, Progress
 from cli.cost import add_up
 from cli.planning import BookPlan, BookPlanner
 from providers.base import Reading
+from providers.errors import Connection
 from providers.ledger import Calls, Response
 from providers.ocr_service import READING
 from providers.prices import Usage
@@ -39,6 +40,8 @@ class PaidReader:
         self.calls: Counter[int] = Counter()
         self.says_usd: float | None = None
         """What each response says that it cost."""
+        self.lost = 0
+        """Answers to the first calls of each page that get lost on the way."""
 
     def model(self, language: str) -> str:
         return "mistral-ocr-4-1"
@@ -49,6 +52,8 @@ class PaidReader:
     async def read(self, leaf: LeafSource, language: str, timeout_seconds: float, calls: Calls) -> Reading:
         async def send() -> Response[PageReading]:
             self.calls[leaf.page] += 1
+            if self.calls[leaf.page] <= self.lost:
+                raise Connection(f"the answer on page {leaf.page} was lost", cost_usd=None)
             page = reading(self.name, [str(leaf.page), f"Text of page {leaf.page}, paid for."], 99.0)
             return Response(page, Usage(pages=1, cost_usd=self.says_usd), "mistral-ocr-4-1")
 
@@ -119,6 +124,33 @@ async def test_a_cap_pauses_the_job_and_raising_it_lets_it_finish(shelf: Shelf, 
     assert await spent(shelf) == Decimal("0.048")
     [document] = await shelf.store.find(Budget, {})
     assert document.spent_usd == pytest.approx(0.048)
+
+
+async def test_repeats_are_set_aside_like_first_calls(shelf: Shelf, paid: PaidReader) -> None:
+    """A call whose answer was lost may have been charged, and so may its repeat: together they keep to the cap."""
+    paid.lost = 2
+    handle = await shelf.start(12, ocr="mistral", budget_usd=0.021)
+    found = await paused(handle)
+    assert found.reason.startswith("BudgetExhausted: the budget of this job is used up: 0.0200 of 0.021 USD are spent")
+    assert paid.calls.total() == 5
+    assert found.cost_usd == pytest.approx(0.02)
+    description = await handle.describe()
+    await raise_cap(shelf, budget_key(description.id, description.run_id), 1.0)
+    await handle.signal("resume")
+    result = await handle.result()
+    assert (result.state, result.pages_complete) == ("complete", 12)
+    assert paid.calls == Counter(dict.fromkeys(range(1, 13), 3))
+    attempts = [each for each in await shelf.store.find(Metric, {}) if each.provider == "mistral" and each.cost_usd]
+    assert Counter(each.outcome for each in attempts) == {"ok": 12, "unknown": 24}
+    [document] = await shelf.store.find(Budget, {})
+    assert document.spent_usd == pytest.approx(36 * PAGE_USD)
+    assert result.cost_usd == pytest.approx(36 * PAGE_USD)
+
+
+async def test_without_a_cap_a_repeat_is_one_more_attempt(shelf: Shelf, paid: PaidReader) -> None:
+    paid.lost = 1
+    result = await shelf.run(3, ocr="mistral")
+    assert (result.state, result.cost_usd) == ("complete", pytest.approx(6 * PAGE_USD))
 
 
 async def test_the_cap_of_a_day_holds_several_jobs(shelf: Shelf, paid: PaidReader) -> None:

@@ -20,7 +20,7 @@ from providers.language_model import Answer, Question
 from providers.ledger import Calls, Response
 from providers.prices import Usage
 from providers.queues import QUEUES
-from schemas.documents import Book, Metric, ToC, TocEntry
+from schemas.documents import Book, Budget, Metric, ToC, TocEntry
 from schemas.errors import BadInput
 from schemas.keys import toc_key
 from schemas.reading import PageReading
@@ -130,6 +130,19 @@ async def test_unusable_answers_leave_the_rules_result_and_their_cost(shelf: She
     assert "no answer of use" in reading.notes[0]
     assert len(model.asked) == 3, "one turn and two repairs"
     assert len(await attempts(shelf, result.book_id)) == 3
+
+
+async def test_each_repair_turn_has_money_set_aside(shelf: Shelf, model: Model) -> None:
+    """Under a cap a turn after the first goes on with what was said before, in a unit of its own: none is paid twice."""
+    shelf.tesseract.texts = {1: ["A page of text"]}
+    result = await shelf.run(1, llm={"blend": SPEC}, second_opinion="", budget_usd=1.0)
+    assert result.state == "complete"
+    calls = await attempts(shelf, result.book_id)
+    assert [(call.outcome, call.cost_usd) for call in calls] == [("ok", PRICE)] * 3
+    assert len({call.activity_id for call in calls}) == 3
+    assert result.cost_usd == pytest.approx(3 * PRICE)
+    [budget] = await shelf.store.find(Budget, {})
+    assert budget.spent_usd == pytest.approx(3 * PRICE)
 
 
 async def test_why_the_rules_did_it_is_seen_in_the_temporal_ui(shelf: Shelf, model: Model) -> None:

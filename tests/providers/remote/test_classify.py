@@ -258,6 +258,22 @@ class TestRetryAfter:
     def test_headers(self, headers: dict[str, str], seconds: float | None) -> None:
         assert retry_after_seconds(headers, now=self.NOW.timestamp()) == seconds
 
+    def test_a_date_goes_by_the_clock_of_the_service(self) -> None:
+        """Ours may be wrong by minutes: the wait would be none, or far too long."""
+        later = format_datetime(self.NOW + timedelta(seconds=90), usegmt=True)
+        assert retry_after_seconds({"retry-after": later, "date": format_datetime(self.NOW, usegmt=True)}) == 90.0
+        assert retry_after_seconds({"retry-after": later, "date": "yesterday"}) is None
+
+    @pytest.mark.parametrize(
+        ("seconds", "kind"),
+        [("60", "RateLimited"), ("3600", "RateLimited"), ("3601", "QuotaExhausted"), ("999999999", "QuotaExhausted")],
+    )
+    def test_who_wants_no_call_for_hours_has_a_quota(self, seconds: str, kind: str) -> None:
+        error = classify(QUEUES["mistral"], reply(429, retry_after=seconds), "page 3 of b")
+        assert (error.kind, error.stops) == (kind, kind == "QuotaExhausted")
+        assert ("it wants no call before " in error.message) is error.stops
+        assert ("resume the job" in error.message) is error.stops
+
     def test_the_header_before_the_body(self) -> None:
         body = {"error": {"details": [{"retryDelay": "12s"}]}}
         assert retry_after_seconds({"retry-after": "2"}, body) == 2.0

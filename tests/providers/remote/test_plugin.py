@@ -89,3 +89,26 @@ def test_what_plugins_bring_is_among_the_known_kinds() -> None:
         make_readers(provider_queues(other))
     assert "almanac" in refused.value.next_step
     assert "mistral-ocr" in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (None, "ModuleNotFoundError: No module named 'almanac_for_shelf'"),
+        ("import nowhere_at_all", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("x = 1", "AttributeError: module 'almanac_for_shelf' has no attribute 'Almanac'"),
+        ("def Almanac(row):\n    raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("Almanac = 5", "TypeError: 'int' object is not callable"),
+    ],
+)
+@pytest.mark.usefixtures("installed")
+def test_a_package_that_does_not_work_is_named(tmp_path: Path, code: str | None, says: str) -> None:
+    module = tmp_path / "almanac_for_shelf.py"
+    module.unlink() if code is None else module.write_text(code)
+    with pytest.raises(BadInput) as refused:
+        make_readers(provider_queues(MINE))
+    assert "[providers.mine] kind 'almanac' comes from the package almanac-for-shelf 1.0" in str(refused.value)
+    assert says in str(refused.value)
+    assert "[providers.mine]" in refused.value.next_step
+    # Whoever does not use it is not troubled.
+    assert "mistral" in make_readers(provider_queues())
