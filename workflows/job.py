@@ -36,11 +36,12 @@ with workflow.unsafe.imports_passed_through():
     from providers.queues import STORE_QUEUE
     from schemas.errors import BadInput
     from schemas.pagespec import format_pages, parse_pages
+    from workflows.details import job_details
     from workflows.dispatch import HEARTBEAT, Dispatcher, as_application_error, first_of
     from workflows.driver import Driver, PlanStalled
     from workflows.failures import describe_failure
     from workflows.inputs import JobInput, validate_input
-    from workflows.page_range import LOAD_RETRY, PageRange, details_table
+    from workflows.page_range import LOAD_RETRY, PageRange
     from workflows.purse import Purse
     from workflows.ranges import cut
 
@@ -112,9 +113,9 @@ class Job:
     # What people send ---------------------------------------------------------------------------------------------
 
     @workflow.signal
-    async def pause(self, reason: str = "paused by request") -> None:
+    async def pause(self, reason: str = "by request") -> None:
         """Drain: finish and save what is under way, start nothing more, wait for `resume`."""
-        self.paused = reason or "paused by request"
+        self.paused = reason or "by request"
         await self._stop(self.paused)
 
     @workflow.signal
@@ -508,4 +509,4 @@ class Job:
         if phase == "running" and (self.cancelling or self.paused):
             phase = "cancelling" if self.cancelling else "pausing"
         self.phase = phase
-        workflow.set_current_details(details_table(self.progress()))
+        workflow.set_current_details(job_details(self.progress()))
