@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from cli.output import report
+from cli.output import interrupted, report
 from schemas.errors import ShelfError
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def main() -> NoReturn:
         code = error.exit_code
     except SystemExit as ended:  # how Typer ends, also after --help and wrong usage
         code = ended.code
+    except KeyboardInterrupt:  # before or beside `connect.run`, which has a word on jobs
+        code = interrupted()
     except BaseException:
         traceback.print_exc()
         code = 1

@@ -42,6 +42,12 @@ def report(error: ShelfError) -> None:
     note(f"error: {sentence(error.message)} {error.next_step}".rstrip())
 
 
+def interrupted() -> int:
+    """Ctrl-C: say what goes on without the command. Returns its exit code."""
+    note("Interrupted. Servers that were started go on; `shelf down` stops them.")
+    return 130
+
+
 def sentence(text: str) -> str:
     """With a full stop, if it has no end of its own."""
     text = text.strip()

@@ -208,7 +208,9 @@ class Stack:
             temporary.write_text(json.dumps({name: asdict(process) for name, process in state.items()}, indent=1))
             temporary.replace(self.home / "stack.json")
         except OSError as error:
-            raise DiskFull(f"{self.home} cannot be written: {error}.", "Make room, or set SHELF_HOME.") from error
+            raise DiskFull(
+                f"{self.home} cannot be written: {error.strerror}.", "Make room, or set SHELF_HOME."
+            ) from error
 
     @contextlib.contextmanager
     def _locked(self, progress: Progress) -> Iterator[None]:
@@ -217,7 +219,9 @@ class Stack:
             self.logs.mkdir(parents=True, exist_ok=True)
             lock = (self.home / "lock").open("w")
         except OSError as error:
-            raise DiskFull(f"{self.home} cannot be written: {error}.", "Make room, or set SHELF_HOME.") from error
+            raise DiskFull(
+                f"{self.home} cannot be written: {error.strerror}.", "Make room, or set SHELF_HOME."
+            ) from error
         with lock:
             while True:
                 try:
