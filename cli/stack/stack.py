@@ -208,6 +208,8 @@ class Stack:
             temporary.write_text(json.dumps({name: asdict(process) for name, process in state.items()}, indent=1))
             temporary.replace(self.home / "stack.json")
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise DiskFull(
                 f"{self.home} cannot be written: {error.strerror}.", "Make room, or set SHELF_HOME."
             ) from error
@@ -475,7 +477,9 @@ class Stack:
             processes.stop(process.pid, process.born, grace)
         # The ports stay written: the next start takes them again.
         process.pid = process.born = None
-        self._write(state)
+        # On a full disk it is gone all the same: a process that does not live is not taken for ours.
+        with contextlib.suppress(DiskFull):
+            self._write(state)
 
     def _left_behind(self, state: dict[str, _Process]) -> list[tuple[int, str]]:
         """Processes of this folder that stack.json does not know: their command was killed before it wrote them down, or

@@ -12,6 +12,7 @@ import pytest
 
 from schemas.documents import Metric
 from schemas.telemetry import INSTRUMENTS
+from tests.deploy.test_dashboards import TEMPORAL
 from tests.e2e.machine import JOB_SECONDS, Machine, until
 from tests.e2e.otlp_receiver import Receiver, Seen, receiving
 from tests.e2e.test_paid import book_of
@@ -128,6 +129,11 @@ def test_temporal_sends_its_own_metrics_to_the_same_place(exported: tuple[Receiv
     assert "temporal_activity_schedule_to_start_latency" in names
     assert receiver.total("temporal_workflow_completed", "workflow_type")[("ProcessPages",)] == 1
     assert receiver.units["temporal_activity_schedule_to_start_latency"][0] == "s"
+    # The dashboards' names follow from kind and unit: those that are believed are those that came.
+    kinds = {"histogram": "histogram", "counter": "sum", "gauge": "gauge"}
+    shown = {name: (unit, kinds[kind]) for name, (kind, unit) in TEMPORAL.items() if name in names}
+    assert shown == {name: receiver.units[name] for name in shown}
+    assert "temporal_worker_task_slots_available" in shown
     ours = {each.name: each for each in INSTRUMENTS}
     assert {name for name in names if not name.startswith("temporal_")} <= set(ours)
 
