@@ -7,6 +7,7 @@ dies repeats at most the page that was under way.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,11 @@ AGAIN = "again"
 
 REFUSALS = 1000
 """Kept in memory: one per job that waits for somebody to act."""
+
+MESSAGE_LOGGED = 500
+
+log = logging.getLogger("shelf.work")
+"""Not Temporal's: that one repeats in each message what the line's facts say (`schemas/logs.py`)."""
 
 LOST = "the worker died before the answer was noted"
 """Of a remote call: what `Ledger.recover` says of it."""
@@ -178,10 +184,18 @@ async def _made(job: UnitInput, item: Item, make: Awaitable[Produced]) -> Produc
     try:
         with telemetry.span(f"{job.unit.operation} {job.unit.provider}", _asked(job, item), kind=Kind.CLIENT):
             return await make
-    except (ProviderError, ShelfError, ApplicationError):
+    except Cooling:
+        raise
+    except ProviderError as error:
+        # Whether it is tried again is decided later; who has only the log shall find the page in any case.
+        level = logging.INFO if isinstance(error, RateLimited) else logging.WARNING
+        said = error.message[:MESSAGE_LOGGED]
+        log.log(level, "%s by %s failed: %s: %s", job.unit.operation, job.unit.provider, error.kind, said)
+        raise
+    except (ShelfError, ApplicationError):
         raise
     except Exception as error:
-        activity.logger.exception("%s failed on %s", job.unit.operation, item.item)
+        log.exception("%s by %s failed by a fault of the program", job.unit.operation, job.unit.provider)
         raise ServerError(f"{type(error).__name__}: {error}") from error
 
 

@@ -1,5 +1,10 @@
 """`python -m cli`: what the launcher starts."""
 
-from cli.main import main
+import sys
+
+try:
+    from cli.main import main
+except KeyboardInterrupt:  # Ctrl-C while modules are loaded: nothing has begun
+    sys.exit(130)
 
 main()

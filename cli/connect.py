@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.output import note, report
+from cli.output import interrupted, note, report
 from schemas import telemetry
 from schemas.errors import ServerUnavailable, ShelfError
 
@@ -45,8 +45,7 @@ def run(command: Callable[[], Awaitable[int | None]]) -> None:
         report(error)
         code = error.exit_code
     except KeyboardInterrupt:
-        note("Interrupted.")
-        code = INTERRUPTED
+        code = interrupted()
     except BrokenPipeError:
         # The reader (`| head`) has what it wanted; Python would complain once more when it flushes stdout at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def pause(
     book: Annotated[str, BOOK],
-    reason: Annotated[str, typer.Option("--reason", help="Shown wherever the job is.")] = "paused by request",
+    reason: Annotated[str, typer.Option("--reason", help="Shown wherever the job is.")] = "by request",
 ) -> None:
     """Pause the job of a book: pages under way are finished and saved, nothing more is started."""
 

@@ -98,13 +98,15 @@ class Pace:
         return (settled - before) / (now - began) if settled > before and now > began else None
 
     def describe(self, total: int) -> str:
-        """`2.1 pages/s · 0:12 left`; '' while nothing is known."""
+        """`2.1 pages/s · 0:12 left`; '' while nothing is known, and when all is read: what follows has no pace."""
         rate = self.per_second
         if not rate or not self._seen:
             return ""
         left = total - self._seen[-1][1]
+        if left <= 0:
+            return ""
         speed = f"{rate:.1f} pages/s" if rate >= 1 else f"{60 * rate:.1f} pages/min"
-        return f"{speed} · {clock(left / rate)} left" if left > 0 else speed
+        return f"{speed} · {clock(left / rate)} left"
 
 
 def clock(seconds: float) -> str:
@@ -210,21 +212,26 @@ class LiveDisplay:
             lines.append(Text(f"{where}, {item.operation}: {item.message}", "red", no_wrap=True, overflow="ellipsis"))
         return Group(*lines)
 
-    @staticmethod
-    def _operations(progress: Progress) -> Text:
+    def _operations(self, progress: Progress) -> Text:
         from rich.text import Text
 
-        line = Text()
+        width = self._live.console.width
+        lines = [Text()]
         for name, count in progress.operations.items():
-            if line:
-                line.append(" · ", "dim")
+            said = Text()
             title = title_of(name)
             if count.complete >= count.total:
-                line.append(f"✓ {title}", "green")
+                said.append(f"✓ {title}", "green")
             else:
                 number = "" if count.total == 1 else f" {count.complete}"
                 under_way = " …" if count.in_flight else ""
-                line.append(f"{title}{number}{under_way}", "default" if count.complete or count.in_flight else "dim")
+                said.append(f"{title}{number}{under_way}", "default" if count.complete or count.in_flight else "dim")
             if count.failed or count.blocked:
-                line.append(f" ({count.failed + count.blocked} not)", "red")
-        return line
+                said.append(f" ({count.failed + count.blocked} not)", "red")
+            # Lines end between operations: "contents" and "read" apart would be two things.
+            if lines[-1] and lines[-1].cell_len + 3 + said.cell_len > width:
+                lines.append(Text())
+            if lines[-1]:
+                lines[-1].append(" · ", "dim")
+            lines[-1].append_text(said)
+        return Text("\n").join(lines)

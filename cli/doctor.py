@@ -6,6 +6,7 @@ Nothing is started and nothing changed; what does not run is "off", not wrong, a
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import platform
 import shutil
@@ -148,8 +149,8 @@ def _artifacts(settings: Settings) -> Iterator[Finding]:
 
 
 def _writable(part: str, folder: Path) -> Iterator[Finding]:
-    existing = _existing(folder)
     try:
+        existing = _existing(folder)
         with tempfile.TemporaryFile(dir=existing) as probe:
             probe.write(b"x")
     except OSError as error:
@@ -163,8 +164,12 @@ def _writable(part: str, folder: Path) -> Iterator[Finding]:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return folder if folder.is_dir() else _existing(folder.parent)
+    """The folder, or the nearest one above it that exists. Raises NotADirectoryError where a file is in the way."""
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    return _existing(folder.parent)
 
 
 def _free(folder: Path) -> int:

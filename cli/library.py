@@ -184,7 +184,11 @@ def _show_books(rows: list[dict[str, Any]], *, gaps: bool) -> None:
         table.append(cells)
     headers = ["key", "title", "authors", "year", "state", "pages", "complete", "failed", "cost", "contents", "changed"]
     headers += ["failed pages", "missing pages"] if gaps else []
-    output.table(headers, table, right=["year", "pages", "complete", "failed", "cost"])
+    right, optional = (
+        ["year", "pages", "complete", "failed", "cost"],
+        ["changed", "contents", "year", "authors", "cost"],
+    )
+    output.table(headers, table, right=right, optional=optional)
     if gaps:
         for row in rows:
             for operation, why in row["errors"].items():

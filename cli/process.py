@@ -61,7 +61,9 @@ class Options:
 
     def describe(self) -> str:
         """For the Temporal UI; '' where nothing was chosen."""
-        return ", ".join(f"{name}: {value}" for name, value in self.job_input().items())
+        from cli.sources import chosen_in_words
+
+        return chosen_in_words(self.job_input())
 
     def check(self) -> None:
         """Before anything is looked at. Raises BadInput."""

@@ -358,7 +358,8 @@ def _show(found: Sequence[dict[str, Any]], known: int) -> None:
     headers = ["provider", "rate", "effective", "from", "under way", "of", "waiting", "oldest", "retrying", "throttled"]
     right = ["rate", "effective", *headers[4:]]
     if found:
-        output.table([*headers, "held back"], [_cells(each) for each in found], right=right)
+        cells = [_cells(each) for each in found]
+        output.table([*headers, "held back"], cells, right=right, optional=["from", "oldest", "effective"])
     if len(found) < known:
         output.note(f"{known - len(found)} more that no worker serves: `shelf queue --all`.")
 

@@ -198,7 +198,8 @@ def pages(
             ]
             if any(row["label_inferred"] and row["label"] for row in found["pages"]):
                 output.note("Labels in parentheses are not printed on the page; they follow from its neighbours.")
-            output.table(headers, rows, right=["page", "label", "confidence", "agreement", "expected errors"])
+            right = ["page", "label", "confidence", "agreement", "expected errors"]
+            output.table(headers, rows, right=right, optional=["agreement", "confidence"])
             _warn_of_leaves(found)
 
     connect.run(command)

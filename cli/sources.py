@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ NOT_PER_ROW = ("source", "manifest", "book_id", "wait")
 SECOND_OPINION = {"no": "", "none": "", "false": "", "yes": None, "true": None}
 """Cells that name no provider: none, or the usual one."""
 DELIMITERS = ",;\t"
+KEY_BEGINS = re.compile(r"[a-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,7 @@ class Imported:
         """For the Temporal UI: files, pages, what was chosen."""
         parts = self.manifest.parts
         named = ", ".join(part.name for part in parts[:3]) + (", …" if len(parts) > 3 else "")
-        chosen = ", ".join(f"{name}: {value}" for name, value in options.items())
+        chosen = chosen_in_words(options)
         return f"{named}, {self.manifest.page_count} pages{' · ' if chosen else ''}{chosen}"
 
 
@@ -258,11 +260,21 @@ async def twin_of(store: Store, artifacts: ArtifactStore, imported: Imported) ->
     return book.key if book is not None else None
 
 
+def chosen_in_words(options: Mapping[str, Any]) -> str:
+    """`ocr: tesseract, second opinion: none`: a job's options, for the Temporal UI."""
+    words = {"": "none", "True": "yes", "False": "no"}
+    return ", ".join(f"{name.replace('_', ' ')}: {words.get(str(value), value)}" for name, value in options.items())
+
+
 def check_there(paths: Sequence[Path]) -> None:
     """Raises SourceNotFound."""
     for path in paths:
         if not path.exists():
-            raise SourceNotFound(f"{path} does not exist.", "Check the path; a book is a PDF, images, or a folder.")
+            hint = "Check the path; a book is a PDF, images, or a folder."
+            # Elsewhere the beginning of a key names a book. Here a misspelt folder would be taken for one.
+            if len(paths) == 1 and KEY_BEGINS.fullmatch(str(path)):
+                hint += " To go on with a book that is known, give its whole key: `shelf books` lists them."
+            raise SourceNotFound(f"{path} does not exist.", hint)
 
 
 def folder_there(folder: Path) -> None:

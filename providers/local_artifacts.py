@@ -318,13 +318,13 @@ class LocalArtifactStore:
             if error.errno in NO_ROOM:
                 raise DiskFull(
                     f"No room left to write {path}: {os.strerror(error.errno)}.",
-                    f"Free some space on the disk that holds {self.root}; the job goes on by itself.",
+                    f"Free some space on the disk that holds {self.root}; a job that paused for it goes on with `shelf resume`.",
                 ) from error
             if error.errno in NOT_WRITABLE:
                 raise DiskFull(
                     f"Cannot write {error.filename or path}: {os.strerror(error.errno)}.",
                     f"Make {self.root} a folder that this user may write, or set another artifact folder; "
-                    "the job goes on by itself.",
+                    "a job that paused for it goes on with `shelf resume`.",
                 ) from error
             raise
 

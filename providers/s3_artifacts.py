@@ -401,7 +401,10 @@ class S3ArtifactStore:
         if code in LOST_RACE:
             return _LostRace()
         if code in NO_ROOM or status == 507:
-            return DiskFull(f"No room left in {self}: {code}.", "Make room there; the job goes on by itself.")
+            return DiskFull(
+                f"No room left in {self}: {code}.",
+                "Make room there; a job that paused for it goes on with `shelf resume`.",
+            )
         if status >= 500 or status == 429 or status == 408 or code in ("SlowDown", "RequestTimeout"):
             return StoreUnavailable(f"The artifact store {self} is in trouble: {code} (status {status}).")
         action = operation.partition("_")[0]
@@ -513,7 +516,8 @@ class S3ArtifactStore:
             said = "No room left for a copy" if error.errno in DISK_FULL else "Cannot keep a copy"
             raise DiskFull(
                 f"{said} of a source file in {self._copies}: {error.strerror}.",
-                "Make room there, or let SHELF_ARTIFACTS_DIR name another folder; the job goes on by itself.",
+                "Make room there, or let SHELF_ARTIFACTS_DIR name another folder; a job that paused for it goes on "
+                "with `shelf resume`.",
             ) from error
 
     def _evict(self, limit: int) -> None:

@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     """RapidOCR takes all cores for one page and 700 MB a process."""
 
     script: Path | None = None
-    """What the provider `scripted` does, as JSON (`providers/scripted.py` describes it): for tests."""
+    """File that says what the provider `scripted` does (`providers/scripted.py` describes it): for tests."""
 
     providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Changes to rows of the queue table, or rows of one's own: `[providers.tesseract] requests_per_second = 5`. Checked

@@ -18,6 +18,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.contracts import BOOK_ITEM, AgentInput, Attempt, Contract, Failure, Outcome, WorkResult
     from activities.toc_find.agent_contracts import EndInput, Moved, ToolInput, TurnInput
+    from workflows.details import cell, table
     from workflows.dispatch import HEARTBEAT, NEVER_RETRIED, STOPPING, priority_of
     from workflows.failures import describe_failure
 
@@ -185,21 +186,17 @@ class ContentsAgent:
             f"**{config.book_id}** · contents agent · {self.job.unit.provider} · {self.ended or 'looking'} · "
             f"turn {len(self.turns)} of {config.agent_turns} · {self.cost_usd:.4f} of {config.agent_usd:g} USD",
             "",
-            "| turn | the model | the tools | USD |",
-            "|---|---|---|---|",
         ]
+        rows = []
         for number, turn in enumerate(self.turns, 1):
-            calls, answers = ("<br>".join(map(_cell, said)) for said in (turn.calls, turn.answers))
-            lines.append(f"| {number} | {calls or '…'} | {answers} | {turn.cost_usd:.4f} |")
+            calls, answers = ("<br>".join(map(cell, said)) for said in (turn.calls, turn.answers))
+            rows.append((number, calls or "…", answers, f"{turn.cost_usd:.4f}"))
+        lines += table(("turn", "the model", "the tools", "USD"), rows)
         workflow.set_current_details("\n".join(lines))
 
 
 def _stopped(code: str, message: str) -> Outcome:
     return Outcome(item=BOOK_ITEM, status=STOPPED, failure=Failure(code=code, message=message))
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _sentence(failure: Failure | None) -> str:

@@ -6,6 +6,7 @@ A job is a subclass that names its operations and its input; see `process_pages.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -34,15 +35,22 @@ with workflow.unsafe.imports_passed_through():
     from activities.registry import key_of
     from activities.state import JobState
     from providers.queues import STORE_QUEUE
+    from schemas import telemetry
     from schemas.errors import BadInput
     from schemas.pagespec import format_pages, parse_pages
+    from workflows.details import job_details
     from workflows.dispatch import HEARTBEAT, Dispatcher, as_application_error, first_of
     from workflows.driver import Driver, PlanStalled
     from workflows.failures import describe_failure
     from workflows.inputs import JobInput, validate_input
-    from workflows.page_range import LOAD_RETRY, PageRange, details_table
+    from workflows.page_range import LOAD_RETRY, PageRange
     from workflows.purse import Purse
     from workflows.ranges import cut
+
+log = workflow.LoggerAdapter(logging.getLogger("shelf.job"), None)
+"""Temporal's, because it is silent in a replay; under our name, and without the facts that each line has already
+(`schemas/logs.py`)."""
+log.workflow_info_on_message = False
 
 BOOK = SearchAttributeKey.for_keyword("ShelfBook")
 JOB = SearchAttributeKey.for_keyword("ShelfJob")
@@ -112,9 +120,9 @@ class Job:
     # What people send ---------------------------------------------------------------------------------------------
 
     @workflow.signal
-    async def pause(self, reason: str = "paused by request") -> None:
+    async def pause(self, reason: str = "by request") -> None:
         """Drain: finish and save what is under way, start nothing more, wait for `resume`."""
-        self.paused = reason or "paused by request"
+        self.paused = reason or "by request"
         await self._stop(self.paused)
 
     @workflow.signal
@@ -200,10 +208,15 @@ class Job:
         if config is None:
             raise asyncio.CancelledError
         self.config = config
+        self._log("%s begins, pages %s", type(self).__name__, config.pages)
         try:
             self.config = config = await self.prepare(job, config)
             result = await self._process(config)
-        except (Exception, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError) as error:
+            if self.cancelling:
+                self._log("%s was cancelled", type(self).__name__)
+            else:
+                self._log("%s failed: %s", type(self).__name__, error, level=logging.ERROR)
             workflow.upsert_search_attributes([STATE.value_set("cancelled" if self.cancelling else "failed")])
             await self._release(config.book_id, config.run_id, self.config.epoch)
             raise
@@ -269,10 +282,12 @@ class Job:
             self.paused = self.paused or self.stop_reason
             workflow.upsert_search_attributes([STATE.value_set("paused")])
             self._show("paused")
+            self._log("%s is paused: %s", type(self).__name__, self.paused)
             await workflow.wait_condition(lambda: not self.paused or self.cancelling)
             if self.cancelling:
                 raise asyncio.CancelledError
             self.stop_reason = ""
+            self._log("%s goes on", type(self).__name__)
             workflow.upsert_search_attributes([STATE.value_set("running")])
             config = self.config = await self._renew(config)
 
@@ -468,6 +483,11 @@ class Job:
             ]
         )
         self._show(self.phase)
+        self._log(
+            "%s ended: %s, %d of %d pages complete, %d failures, %.4f USD",
+            *(type(self).__name__, self.phase, done, len(state.pages), len(failed), self._cost()),
+            level=logging.WARNING if failed else logging.INFO,
+        )
         return JobResult(
             job=type(self).__name__,
             book_id=config.book_id,
@@ -504,8 +524,13 @@ class Job:
     def _note(self, notes: Sequence[str]) -> None:
         self.notes += [note for note in notes if note and note not in self.notes]
 
+    def _log(self, said: str, *values: object, level: int = logging.INFO) -> None:
+        """A job that starts from a source learns its book on the way, so the line has to name it."""
+        with telemetry.about(book=self.config.book_id if self.config is not None else None):
+            log.log(level, said, *values)
+
     def _show(self, phase: str) -> None:
         if phase == "running" and (self.cancelling or self.paused):
             phase = "cancelling" if self.cancelling else "pausing"
         self.phase = phase
-        workflow.set_current_details(details_table(self.progress()))
+        workflow.set_current_details(job_details(self.progress()))

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.state import JobState
     from providers.queues import STORE_QUEUE
     from schemas.pagespec import format_pages, parse_pages
+    from workflows.details import job_details
     from workflows.dispatch import HEARTBEAT, Dispatcher, as_application_error, first_of
     from workflows.driver import Driver, PlanStalled
     from workflows.purse import Purse
@@ -114,26 +115,4 @@ class PageRange:
         )
 
     def _show(self) -> None:
-        workflow.set_current_details(details_table(self.progress()))
-
-
-def details_table(progress: Progress) -> str:
-    """Markdown for the Temporal UI."""
-    lines = [
-        f"**{progress.book_id}** · {progress.state}{' · ' + progress.reason if progress.reason else ''}",
-        "",
-        "| operation | complete | failed | blocked | under way | of |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {count.complete} | {count.failed} | {count.blocked} | {count.in_flight} | {count.total} |"
-        for name, count in progress.operations.items()
-    ]
-    lines += [f"\n{note}" for note in progress.notes]
-    if progress.failed:
-        lines += ["", "| page | operation | reason |", "|---|---|---|"]
-        lines += [
-            f"| {item.page or 'book'} | {item.operation} | {item.code}: {item.message[:120]} |"
-            for item in progress.failed[:20]
-        ]
-    return "\n".join(lines)
+        workflow.set_current_details(job_details(self.progress()))

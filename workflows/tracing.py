@@ -5,7 +5,8 @@ unit -> calls and writes. It travels in Temporal's headers, by `temporalio.contr
 
 - its spans in workflows last as long as what they stand for (those of the older `TracingInterceptor` last 0 s);
 - their ids follow from the workflow's own random numbers and replays end none of them again, so that a job that moves to
-  another worker has one span, sent by whoever finishes it;
+  another worker has one span, sent by whoever finishes it (twice under one id where Temporal refuses the last task's answer
+  because a signal came meanwhile, and has it done again);
 - a job that was started without a trace (`temporal workflow start`) gets one.
 
 It is marked experimental; we ask of it only the headers and the provider, and make the spans ourselves: its own would double

@@ -208,7 +208,11 @@ class Stack:
             temporary.write_text(json.dumps({name: asdict(process) for name, process in state.items()}, indent=1))
             temporary.replace(self.home / "stack.json")
         except OSError as error:
-            raise DiskFull(f"{self.home} cannot be written: {error}.", "Make room, or set SHELF_HOME.") from error
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise DiskFull(
+                f"{self.home} cannot be written: {error.strerror}.", "Make room, or set SHELF_HOME."
+            ) from error
 
     @contextlib.contextmanager
     def _locked(self, progress: Progress) -> Iterator[None]:
@@ -217,7 +221,9 @@ class Stack:
             self.logs.mkdir(parents=True, exist_ok=True)
             lock = (self.home / "lock").open("w")
         except OSError as error:
-            raise DiskFull(f"{self.home} cannot be written: {error}.", "Make room, or set SHELF_HOME.") from error
+            raise DiskFull(
+                f"{self.home} cannot be written: {error.strerror}.", "Make room, or set SHELF_HOME."
+            ) from error
         with lock:
             while True:
                 try:
@@ -471,7 +477,9 @@ class Stack:
             processes.stop(process.pid, process.born, grace)
         # The ports stay written: the next start takes them again.
         process.pid = process.born = None
-        self._write(state)
+        # On a full disk it is gone all the same: a process that does not live is not taken for ours.
+        with contextlib.suppress(DiskFull):
+            self._write(state)
 
     def _left_behind(self, state: dict[str, _Process]) -> list[tuple[int, str]]:
         """Processes of this folder that stack.json does not know: their command was killed before it wrote them down, or

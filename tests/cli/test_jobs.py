@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 from activities.contracts import FailedItem, OperationProgress, Progress
 from cli import display
 from cli.connect import exit_code_of, job_error
-from cli.display import LineDisplay, Pace, clock
+from cli.display import LineDisplay, LiveDisplay, Pace, clock
 from cli.jobs import add_up, pages_read, pages_settled
 from cli.output import cell, duration, money
 from cli.summary import next_step
@@ -56,6 +56,23 @@ def test_pace_is_that_of_the_last_half_minute() -> None:
         pace.add(second if second < 50 else 50 + (second - 50) // 5, now=float(second))
     assert pace.per_second == pytest.approx(0.2)
     assert pace.describe(100) == "12.0 pages/min · 3:25 left"
+    assert pace.describe(59) == "", "all is read: what follows has no pace of pages"
+
+
+def test_lines_of_operations_end_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    names = ("extract", "ocr", "blend", "label_read", "label", "metadata", "toc_find", "toc_extract")
+    counts = {name: OperationProgress(total=1, complete=0, failed=0, blocked=0, in_flight=0) for name in names}
+    live = LiveDisplay("book")
+    try:
+        shown = live._operations(Progress(job="ProcessPages", state="running", pages=1, operations=counts)).plain
+    finally:
+        live.close()
+    assert shown.splitlines() == [
+        "pages found · read · blended",
+        "numbers read · labels · metadata",
+        "contents found · contents read",
+    ]
 
 
 def test_lines_are_sparse(monkeypatch: pytest.MonkeyPatch) -> None:

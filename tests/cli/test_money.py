@@ -294,7 +294,7 @@ def test_what_was_not_said_is_left_to_the_job() -> None:
         ("BudgetExhausted: the budget of 2026-11-24 is used up: ...", "`shelf budget raise --day USD`"),
         ("CredentialsRefused: MISTRAL_API_KEY is refused", "Set the right key where the worker is started"),
         ("NotServed: mistral answered 400 (invalid_model)", "Correct it in shelf.toml, then `shelf resume book-1`"),
-        ("paused by request", "Go on with `shelf resume book-1`."),
+        ("by request", "Go on with `shelf resume book-1`."),
     ],
 )
 def test_a_pause_says_how_to_go_on(reason: str, says: str) -> None:

@@ -58,6 +58,13 @@ def test_a_path_that_is_not_there(folder: Path) -> None:
     assert not list(folder.iterdir())
 
 
+def test_the_beginning_of_a_key_is_told_that_it_takes_the_whole(folder: Path) -> None:
+    code, err = refused("a-day")
+    assert code == 66
+    assert "a-day does not exist." in err
+    assert "give its whole key: `shelf books`" in err
+
+
 @pytest.mark.parametrize(("pages", "says"), [("x", "'x' is not a page"), ("20-40", "the book has 26 pages")])
 def test_pages_that_the_book_does_not_have(folder: Path, pages: str, says: str) -> None:
     code, err = refused(str(SAMPLE), "--pages", pages)

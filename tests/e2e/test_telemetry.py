@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from schemas.documents import Metric
 from schemas.telemetry import INSTRUMENTS
-from tests.e2e.machine import Machine
+from tests.deploy.test_dashboards import TEMPORAL
+from tests.e2e.machine import JOB_SECONDS, Machine, until
 from tests.e2e.otlp_receiver import Receiver, Seen, receiving
 from tests.e2e.test_paid import book_of
 from tests.providers.remote.ocr_services import Mistral
@@ -127,13 +129,79 @@ def test_temporal_sends_its_own_metrics_to_the_same_place(exported: tuple[Receiv
     assert "temporal_activity_schedule_to_start_latency" in names
     assert receiver.total("temporal_workflow_completed", "workflow_type")[("ProcessPages",)] == 1
     assert receiver.units["temporal_activity_schedule_to_start_latency"][0] == "s"
+    # The dashboards' names follow from kind and unit: those that are believed are those that came.
+    kinds = {"histogram": "histogram", "counter": "sum", "gauge": "gauge"}
+    shown = {name: (unit, kinds[kind]) for name, (kind, unit) in TEMPORAL.items() if name in names}
+    assert shown == {name: receiver.units[name] for name in shown}
+    assert "temporal_worker_task_slots_available" in shown
     ours = {each.name: each for each in INSTRUMENTS}
     assert {name for name in names if not name.startswith("temporal_")} <= set(ours)
 
 
 def test_log_lines_name_trace_workflow_and_book(exported: tuple[Receiver, str, list[Metric]]) -> None:
-    receiver, _, _ = exported
-    assert any("serving" in line["body"] for line in receiver.logs)
+    receiver, book, _ = exported
+    [start] = [span for span in receiver.spans if span.name == "start ProcessPages"]
+    of_job = {line["body"]: line for line in receiver.logs if line["body"].startswith("ProcessPages ")}
+    assert list(of_job) == [
+        "ProcessPages begins, pages 1-4",
+        "ProcessPages ended: complete, 4 of 4 pages complete, 0 failures, 0.0000 USD",
+    ]
+    for line in of_job.values():
+        assert line["trace"] == start.trace
+        assert (line["shelf.workflow"], line["shelf.book"]) == (f"process-pages:{book}", book)
+
+
+async def test_neither_replays_nor_a_killed_worker_tell_anything_twice(tmp_path: Path, defradb_binary: Path) -> None:
+    script = {
+        "delay_seconds": 0.2,
+        "log": str(tmp_path / "calls.jsonl"),
+        "pages": {
+            "2": {"faults": [{"error": "ServerError", "message": "try again"}]},
+            # Late enough for the line on page 2 to be on its way.
+            "3": {"delay_seconds": 3, "faults": [{"error": "kill"}]},
+        },
+    }
+    (tmp_path / "script.json").write_text(json.dumps(script))
+    with receiving() as receiver:
+        machine = Machine(tmp_path, defradb_binary, counted=False)
+        machine.commands["worker"] = [sys.executable, "-m", "tests.e2e.uncached_worker"]
+        machine.environment |= {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+            # At once: what the killed worker had told must have arrived, or a second telling would be the first.
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+            "OTEL_BLRP_SCHEDULE_DELAY": "100",
+            "SHELF_SCRIPT": str(tmp_path / "script.json"),
+        }
+        try:
+            machine.start()
+            source = book_of(6, tmp_path / "scans" / "six.pdf")
+            handle = await machine.start_job("again", {"source": str(source), "ocr": "scripted", "second_opinion": ""})
+            await until("the worker to be killed", lambda: machine.processes["worker"].poll() is not None)
+            before = len(receiver.spans)
+            machine.start("worker")
+            result = await asyncio.wait_for(handle.result(), JOB_SECONDS)
+            assert machine.stop("worker") == 0
+        finally:
+            machine.end()
+
+    assert result.state == "complete"
+    assert before, "nothing had been told when the worker died"
+    twice = [name for (_, name), count in Counter((span.id, span.name) for span in receiver.spans).items() if count > 1]
+    assert not twice
+    [trace] = {span.trace for span in receiver.spans if "temporalWorkflowID" in span.attributes}
+    names = Counter(span.name for span in receiver.spans if span.trace == trace)
+    assert (names["ProcessPages"], names["PageRange"]) == (1, 1)
+    # One of each operation and of each unit, over both workers.
+    operations = ("extract", "ocr", "blend", "label_read", "label", "metadata", "toc_find", "toc_extract")
+    assert {name: names[name] for name in operations} == dict.fromkeys(operations, 1)
+    units = {name: count for name, count in names.items() if " p. " in name or " pp. " in name}
+    assert units
+    assert set(units.values()) == {1}
+    # The page that failed is found in the log, with all that a line knows.
+    lines = [line for line in receiver.logs if line["body"] == "ocr by scripted failed: ServerError: try again"]
+    assert [(line["trace"], line["shelf.book"], line["shelf.page"]) for line in lines] == [(trace, result.book_id, 2)]
+    assert lines[0]["shelf.workflow"].startswith("again:e1:p0001-")
+    assert Counter(line["body"] for line in receiver.logs)["ProcessPages begins, pages 1-6"] == 1
 
 
 def test_no_secret_and_no_text_of_the_book(exported: tuple[Receiver, str, list[Metric]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import pytest
 from cli.stack import processes, servers
 from cli.stack import stack as stack_module
 from cli.stack.stack import Stack
-from schemas.errors import ServerUnavailable
+from schemas.errors import DiskFull, ServerUnavailable
 
 MakeStack = Callable[..., Stack]
 
@@ -279,3 +280,21 @@ def test_a_key_that_is_set_later_reaches_the_worker(make_stack: MakeStack, monke
     assert "secret-of" not in (stack.home / "stack.json").read_text()
     assert stack.renew_worker(anyway=True)
     assert pids(stack)["worker"] != after["worker"]
+
+
+def test_on_a_full_disk_servers_stop_and_nothing_half_written_stays(
+    make_stack: MakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = make_stack()
+    stack.ensure()
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(self: Path, target: Path) -> None:
+        raise full
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(DiskFull, match="No space left on device"):
+        stack._write({})
+    assert stack.down() == ["temporal", "defradb", "worker"]
+    assert not all_of(stack)
+    assert [path.name for path in stack.home.glob("stack.json*")] == ["stack.json"]
