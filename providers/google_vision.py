@@ -19,7 +19,7 @@ from providers.base import Reading
 from providers.classify import classify, redacted_bytes, unreadable
 from providers.language_tags import language_tags
 from providers.ledger import Calls, Response
-from providers.ocr_service import OcrService
+from providers.ocr_service import READING, OcrService
 from providers.prices import Usage
 from providers.remote_image import PageImage, page_name
 from providers.service import MISSHAPEN, credential
@@ -109,7 +109,7 @@ class GoogleVision(OcrService):
             page.model, page.language = model, language
             return accepted(self.row, page, image, Usage(pages=1), redacted_bytes(self.row, reply.body), what)
 
-        page = await calls.paid(send)
+        page = await calls.paid(send, keep=READING)
         return Reading(page, time.monotonic() - began)
 
     def _credentials(self) -> dict[str, str]:

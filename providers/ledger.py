@@ -45,11 +45,25 @@ class Response(Generic[T]):
     """As received."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keep(Generic[T]):
+    """How the answer to a call is kept in its note, in one writing with what it cost: who dies before the answer is used has
+    not paid in vain, and the call is not made again."""
+
+    name: str
+    """Of the call among those of the question."""
+    dump: Callable[[T], str]
+    load: Callable[[str], T]
+
+
 class Calls(Protocol):
     """What an adapter is given to make its calls with."""
 
-    async def paid(self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "") -> T:
-        """One call that may be charged. `send` makes exactly one request and raises ProviderError."""
+    async def paid(
+        self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keep: Keep[T] | None = None
+    ) -> T:
+        """One call that may be charged, or the answer that an earlier attempt kept. `send` makes exactly one request and
+        raises ProviderError."""
 
     async def free(self, send: Callable[[], Awaitable[T]]) -> T:
         """One call that costs nothing (a poll): limited, not noted."""
@@ -139,9 +153,13 @@ class Ledger:
     made: list[dict[str, Any]] = field(default_factory=list)
     """Notes of the calls of this attempt, in order."""
 
-    async def paid(self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "") -> T:
+    async def paid(
+        self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keep: Keep[T] | None = None
+    ) -> T:
         """One call that may be charged: intent, call, note. Raises ProviderError; NotSetAside where it would be a repeat for
         which no money is set aside."""
+        if keep is not None and (kept := await self.recall(keep.name)) is not None:
+            return keep.load(kept)
         await self._check_allowance()
         call_id = f"{self.attempt_id}/{len(self.made) + 1}"
         note: dict[str, Any] = {
@@ -189,6 +207,7 @@ class Ledger:
             "price_source": price.source,
             "input_tokens": response.usage.input_tokens,
             "output_tokens": response.usage.output_tokens,
+            **({"kept": keep.name, "value": keep.dump(response.value)} if keep is not None else {}),
         }
         await self._note(call_id, note, began, response.raw)
         return response.value
@@ -210,7 +229,7 @@ class Ledger:
 
     async def recall(self, name: str) -> str | None:
         notes = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
-        note = notes.get(f"note/{name}")
+        note = notes.get(f"note/{name}") or next((each for each in notes.values() if each.get("kept") == name), None)
         return str(note["value"]) if note is not None else None
 
     async def recover(self) -> None:
@@ -226,11 +245,11 @@ class Ledger:
             await asyncio.to_thread(self.artifacts.settle_intent, self.fingerprint, call_id)
 
     async def notes(self) -> list[dict[str, Any]]:
-        """Notes of all calls that were ever made for this question, oldest first, without raw responses."""
+        """Notes of all calls that were ever made for this question, oldest first, without what was answered."""
         records = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
         calls = [record for record in records.values() if "outcome" in record and "at" in record]
         return [
-            {name: value for name, value in record.items() if name != "raw"}
+            {name: value for name, value in record.items() if name not in ("raw", "kept", "value")}
             for record in sorted(calls, key=lambda record: (record["at"], record["id"]))
         ]
 

@@ -21,7 +21,7 @@ from providers.ink import ink_figures
 from providers.latex_text import plain_signs
 from providers.ledger import Calls, Response
 from providers.markdown_lines import laid_out, plain_lines
-from providers.ocr_service import OcrService
+from providers.ocr_service import READING, OcrService
 from providers.prices import Usage
 from providers.remote_image import PageImage, confidence, page_name
 from providers.service import MISSHAPEN
@@ -78,7 +78,7 @@ class MistralOcr(OcrService):
                 raise unreadable(self.row, reply, f"not the documented shape ({error!r})", what) from None
             return accepted(self.row, page, image, usage, redacted_bytes(self.row, reply.body), what)
 
-        page = await calls.paid(send)
+        page = await calls.paid(send, keep=READING)
         return Reading(page, time.monotonic() - began)
 
 

@@ -21,7 +21,7 @@ from providers.base import Reading
 from providers.classify import redacted_bytes, unreadable
 from providers.errors import NotServed
 from providers.ledger import Calls, Response
-from providers.ocr_service import OcrService
+from providers.ocr_service import READING, OcrService
 from providers.prices import Usage
 from providers.remote_image import PageImage, page_name
 from providers.service import MISSHAPEN, credential
@@ -81,7 +81,7 @@ class Textract(OcrService):
             page.model, page.language = model, language
             return accepted(self.row, page, image, usage, redacted_bytes(self.row, reply.body), what)
 
-        page = await calls.paid(send)
+        page = await calls.paid(send, keep=READING)
         return Reading(page, time.monotonic() - began)
 
     def _regional(self) -> str:

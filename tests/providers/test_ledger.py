@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from providers.errors import BadOutput, Connection, Cooling, NotSetAside, ProviderError, RateLimited, ServerError
-from providers.ledger import PATIENCE_SECONDS, Bucket, Ledger, Response
+from providers.ledger import PATIENCE_SECONDS, Bucket, Keep, Ledger, Response
 from providers.local_artifacts import LocalArtifactStore
 from providers.prices import Usage
 from providers.queues import provider_queues
@@ -110,6 +110,20 @@ async def test_a_worker_that_dies_in_a_call_leaves_an_intent_which_the_next_atte
 
 async def _later(response: Response[str]) -> Response[str]:
     return response
+
+
+async def test_an_answer_that_was_noted_is_not_paid_again_whoever_died_before_it_was_used(
+    store: LocalArtifactStore,
+) -> None:
+    keep = Keep("reading", str.upper, str.lower)
+    assert await ledger(store).paid(lambda: _later(answering("text")), keep=keep) == "text"
+    again = ledger(store, attempt=2)
+    assert await again.paid(lambda: _later(answering("never sent")), keep=keep) == "text"
+    (note,) = await again.notes()
+    assert note["attempt"] == 1
+    assert "TEXT" not in str(note), "notes are reported, answers are not"
+    # Another call of the same question is another call.
+    assert await again.paid(lambda: _later(answering("more")), keep=Keep("next", str, str)) == "more"
 
 
 async def test_retry_after_cools_the_provider_for_everybody(store: LocalArtifactStore) -> None:

@@ -204,7 +204,7 @@ class TestErrors:
         async with talk(MessagesService()) as on:
             await on.ask()
             on.server.script(on.service.errors["refused key"])
-            await on.fails(CredentialsRefused)
+            await on.fails(CredentialsRefused, system="You read something else.")
         assert "/v1/messages" in caplog.text
         assert KEY not in caplog.text
 
