@@ -40,6 +40,10 @@ def plan(
     fresh: Annotated[bool, typer.Option("--fresh", help="As for `process`.")] = False,
     from_operation: Annotated[str | None, typer.Option("--from", help="As for `process`.", metavar="OP")] = None,
     llm: Annotated[list[str] | None, LLM] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", help="Tell whether each job stays below it.", metavar="USD", show_default=False),
+    ] = None,
     each: Annotated[bool, typer.Option("--each", help="Every file is a book of its own.")] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
@@ -52,7 +56,7 @@ def plan(
         from cli.process import Options
         from cli.spending import spending
 
-        money = spending(llm, None, False)
+        money = spending(llm, budget, False)
         options = Options(
             pages, ocr, lang, second_opinion, spreads, rtl, fresh, from_operation, images=images, spending=money
         )
@@ -60,9 +64,9 @@ def plan(
         async with _planner() as (planner, store):
             found = [await each_one for each_one in _plans(planner, store, source, options.job_input(), each=each)]
         if as_json:
-            output.data(_as_json(found))
+            output.data(_as_json(found, budget))
         else:
-            _show(found)
+            _show(found, budget)
 
     connect.run(command)
 
@@ -126,12 +130,15 @@ async def _planner() -> AsyncIterator[tuple[BookPlanner, Store]]:
 # Output ---------------------------------------------------------------------------------------------------------------
 
 
-def _as_json(found: Sequence[BookPlan]) -> dict[str, Any]:
+def _as_json(found: Sequence[BookPlan], budget: float | None) -> dict[str, Any]:
     from cli.planning import add
 
     total = add(plan.cost for plan in found)
     return {
-        "plans": [plan.as_json() for plan in found],
+        "plans": [
+            {**plan.as_json(), **({"within_budget": _within(plan, budget)} if budget is not None else {})}
+            for plan in found
+        ],
         "total": {
             "pages": sum(plan.pages for plan in found),
             "calls": sum(row.calls or 0 for plan in found for row in plan.rows),
@@ -146,7 +153,21 @@ HEADERS = ("operation", "provider", "model", "done", "to do", "calls", "low", "e
 RIGHT = ("done", "to do", "calls", "low", "expected", "high", "time")
 
 
-def _show(found: Sequence[BookPlan]) -> None:
+def _within(plan: BookPlan, budget: float) -> str:
+    """Whether a job that does so stays below its budget: 'yes', 'maybe', 'no'."""
+    if plan.cost.low > budget:
+        return "no"
+    return "maybe" if plan.cost.high > budget or plan.unknown else "yes"
+
+
+FITS = {
+    "yes": "It stays below {budget}.",
+    "maybe": "It may pause at {budget} before all is done.",
+    "no": "It pauses at {budget} before all is done.",
+}
+
+
+def _show(found: Sequence[BookPlan], budget: float | None) -> None:
     from cli import output
 
     for at, plan in enumerate(found):
@@ -158,6 +179,8 @@ def _show(found: Sequence[BookPlan]) -> None:
         if paid:
             print(f"{paid} answers lie there already, or need nobody (blank pages): they are not paid for again.")
         print(f"{_money(plan.cost, plan.unknown)}; about {output.duration(plan.seconds)}.")
+        if budget is not None:
+            print(FITS[_within(plan, budget)].format(budget=f"${budget:g}"))
     if len(found) > 1:
         from cli.planning import add
 

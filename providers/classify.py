@@ -184,7 +184,8 @@ def classify(
     """
     body = _body(reply) if error is None else error
     status = reply.status if status is None else status
-    said = " ".join(dict.fromkeys(" ".join(text.split()) for text in _strings(body, _MESSAGES)))
+    # Keys go out before anything is cut off: half a key is no longer found.
+    said = redacted(row, " ".join(dict.fromkeys(" ".join(text.split()) for text in _strings(body, _MESSAGES))))
     codes = {_code(value) for value in _strings(body, _CODES)} - {"", "error"}
     if name := reply.headers.get("x-amzn-errortype"):
         codes.add(_code(name))

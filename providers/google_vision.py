@@ -109,7 +109,7 @@ class GoogleVision(OcrService):
             page.model, page.language = model, language
             return accepted(self.row, page, image, Usage(pages=1), redacted_bytes(self.row, reply.body), what)
 
-        page = await calls.paid(send, keeping=READING)
+        page = await calls.paid(send, keep=READING)
         return Reading(page, time.monotonic() - began)
 
     def _credentials(self) -> dict[str, str]:

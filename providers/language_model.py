@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from providers.ledger import Calls, Keeping
-from schemas.store import digest
+from providers.ledger import Calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,33 +78,6 @@ class Answer:
     tool_calls: tuple[ToolCall, ...] = field(default=())
 
 
-def keeping(question: Question, model: str) -> Keeping[Answer]:
-    """How the answer to a question is kept, under a name made of all that is asked."""
-    messages = [
-        [
-            message.role,
-            message.text,
-            [sha256(image.body).hexdigest() for image in message.images],
-            [asdict(call) for call in message.tool_calls],
-            message.tool_call_id,
-        ]
-        for message in question.messages
-    ]
-    asked = [model, question.system, messages, question.schema_name, question.schema, question.temperature]
-    tools = [asdict(tool) for tool in question.tools]
-    # As ASCII: a text that no service would take, for a lone surrogate in it, is refused where it is sent.
-    return Keeping(digest(json.dumps([*asked, question.max_tokens, tools]))[:24], _dumped, _loaded)
-
-
-def _dumped(answer: Answer) -> str:
-    return json.dumps(asdict(answer), ensure_ascii=False)
-
-
-def _loaded(text: str) -> Answer:
-    fields = json.loads(text)
-    return Answer(fields["text"], fields["model"], tuple(ToolCall(**call) for call in fields["tool_calls"]))
-
-
 class LanguageModel(Protocol):
     """A service of language models. One adapter file per protocol; rows in `providers/queues.py`."""
 
@@ -119,8 +89,7 @@ class LanguageModel(Protocol):
         """The model that is asked: the one named, else the row's. Raises BadInput where there is none."""
 
     async def answer(self, question: Question, model: str, timeout_seconds: float, calls: Calls) -> Answer:
-        """One call (one note in `calls`), unless an earlier attempt at the same was answered. Raises a ProviderError; BadOutput
-        where the answer is cut off, refused or empty, its cost noted. That the text satisfies the schema is for the
-        caller to check."""
+        """One call (one note in `calls`). Raises a ProviderError; BadOutput where the answer is cut off, refused or
+        empty, its cost noted. That the text satisfies the schema is for the caller to check."""
 
     async def close(self) -> None: ...

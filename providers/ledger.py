@@ -1,9 +1,8 @@
 """The way of one call to a remote provider: cooling, rate, intent, call, price, note.
 
 A note of every call lies in the artifact store under the fingerprint of what was asked, so that no crash loses what a call
-cost. Between an intent and its note lies the call itself; who dies there leaves the intent, and the next to ask the same
-thing reports it as `unknown`, at the high estimate. An answer is kept before the note says that it came, so that no call is
-repeated whose outcome is known.
+cost, and none is repeated whose outcome is known. Between an intent and its note lies the call itself; who dies there
+leaves the intent, and the next to ask the same thing reports it as `unknown`, at the high estimate.
 
 The bound: in any window of w seconds one worker process begins at most `requests_per_second * w + 1` calls of a provider,
 repeats, repair turns and polls included; a process that starts anew begins a new window.
@@ -47,11 +46,12 @@ class Response(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping(Generic[T]):
-    """How an answer is kept before its call is noted as done: who dies after that has the answer, and pays for no other."""
+class Keep(Generic[T]):
+    """How the answer to a call is kept in its note, in one writing with what it cost: who dies before the answer is used has
+    not paid in vain, and the call is not made again."""
 
     name: str
-    """Of the call among those of one question: by all that it asks."""
+    """Of the call among those of the question."""
     dump: Callable[[T], str]
     load: Callable[[str], T]
 
@@ -60,9 +60,9 @@ class Calls(Protocol):
     """What an adapter is given to make its calls with."""
 
     async def paid(
-        self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keeping: Keeping[T] | None = None
+        self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keep: Keep[T] | None = None
     ) -> T:
-        """One call that may be charged, unless an earlier attempt has kept its answer. `send` makes exactly one request and
+        """One call that may be charged, or the answer that an earlier attempt kept. `send` makes exactly one request and
         raises ProviderError."""
 
     async def free(self, send: Callable[[], Awaitable[T]]) -> T:
@@ -154,12 +154,12 @@ class Ledger:
     """Notes of the calls of this attempt, in order."""
 
     async def paid(
-        self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keeping: Keeping[T] | None = None
+        self, send: Callable[[], Awaitable[Response[T]]], prompt_hash: str = "", keep: Keep[T] | None = None
     ) -> T:
-        """One call that may be charged: intent, call, answer, note. Raises ProviderError; NotSetAside where it would
-        be a repeat for which no money is set aside."""
-        if keeping is not None and (kept := await self.recall(f"answer/{keeping.name}")) is not None:
-            return keeping.load(kept)
+        """One call that may be charged: intent, call, note. Raises ProviderError; NotSetAside where it would be a repeat for
+        which no money is set aside."""
+        if keep is not None and (kept := await self.recall(keep.name)) is not None:
+            return keep.load(kept)
         await self._check_allowance()
         call_id = f"{self.attempt_id}/{len(self.made) + 1}"
         note: dict[str, Any] = {
@@ -180,7 +180,6 @@ class Ledger:
         began = time.monotonic()
         try:
             response = await send()
-            kept = keeping.dump(response.value) if keeping is not None else ""
         except ProviderError as error:
             unknown = error.cost_usd is None
             note |= {
@@ -199,9 +198,6 @@ class Ledger:
             note |= {"outcome": "unknown", "error": f"{type(error).__name__}: {error}"}
             await self._note(call_id, note, began, b"")
             raise ServerError(f"{type(error).__name__}: {error}", cost_usd=None) from error
-        if keeping is not None:
-            # A death before the note leaves a call of unknown outcome, but never an answer that is paid for again.
-            await self.remember(f"answer/{keeping.name}", kept)
         price = call_price(self.row, response.model or self.model or self.row.model, response.usage)
         note |= {
             "outcome": "ok",
@@ -211,6 +207,7 @@ class Ledger:
             "price_source": price.source,
             "input_tokens": response.usage.input_tokens,
             "output_tokens": response.usage.output_tokens,
+            **({"kept": keep.name, "value": keep.dump(response.value)} if keep is not None else {}),
         }
         await self._note(call_id, note, began, response.raw)
         return response.value
@@ -232,7 +229,7 @@ class Ledger:
 
     async def recall(self, name: str) -> str | None:
         notes = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
-        note = notes.get(f"note/{name}")
+        note = notes.get(f"note/{name}") or next((each for each in notes.values() if each.get("kept") == name), None)
         return str(note["value"]) if note is not None else None
 
     async def recover(self) -> None:
@@ -248,11 +245,11 @@ class Ledger:
             await asyncio.to_thread(self.artifacts.settle_intent, self.fingerprint, call_id)
 
     async def notes(self) -> list[dict[str, Any]]:
-        """Notes of all calls that were ever made for this question, oldest first, without raw responses."""
+        """Notes of all calls that were ever made for this question, oldest first, without what was answered."""
         records = await asyncio.to_thread(self.artifacts.attempts, self.fingerprint)
         calls = [record for record in records.values() if "outcome" in record and "at" in record]
         return [
-            {name: value for name, value in record.items() if name != "raw"}
+            {name: value for name, value in record.items() if name not in ("raw", "kept", "value")}
             for record in sorted(calls, key=lambda record: (record["at"], record["id"]))
         ]
 

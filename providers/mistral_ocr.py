@@ -78,7 +78,7 @@ class MistralOcr(OcrService):
                 raise unreadable(self.row, reply, f"not the documented shape ({error!r})", what) from None
             return accepted(self.row, page, image, usage, redacted_bytes(self.row, reply.body), what)
 
-        page = await calls.paid(send, keeping=READING)
+        page = await calls.paid(send, keep=READING)
         return Reading(page, time.monotonic() - began)
 
 

@@ -4,14 +4,16 @@ response or as BadOutput."""
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from providers.classify import classify, redacted, redacted_bytes
 from providers.errors import BadOutput, NotServed, ProviderError, Rejected, ServerError
-from providers.language_model import Answer, Image, Question, ToolCall, keeping
-from providers.ledger import Calls, Response
+from providers.language_model import Answer, Image, Question, ToolCall
+from providers.ledger import Calls, Keep, Response
 from providers.prices import Usage, call_price
 from providers.queues import ProviderQueue
 from providers.service import Service, server_of
@@ -104,7 +106,7 @@ class ModelService:
                 )
                 return response
 
-        return await calls.paid(send, question.prompt_hash, keeping(question, model))
+        return await calls.paid(send, question.prompt_hash, kept([path, model, body]))
 
     def ended(self, said: Mapping[str, Any]) -> Any:
         """Why the model stopped, as an answer of this protocol says it; None where it does not."""
@@ -192,6 +194,22 @@ def _parts(text: str, tool_calls: Sequence[ToolCall] = (), images: Sequence[Imag
     for call in tool_calls:
         parts.append({"type": "tool_call", "id": call.id, "name": call.name, "arguments": call.arguments})
     return parts
+
+
+def kept(asked: Sequence[object]) -> Keep[Answer]:
+    """How the answer of a model is kept, under the name of all that it was asked."""
+    # As ASCII: a lone surrogate in somebody's text is refused where it is sent, not here.
+    name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    return Keep(f"said/{name}", _dumped, _loaded)
+
+
+def _dumped(answer: Answer) -> str:
+    return json.dumps([answer.text, answer.model, [[call.id, call.name, call.arguments] for call in answer.tool_calls]])
+
+
+def _loaded(text: str) -> Answer:
+    said, model, calls = json.loads(text)
+    return Answer(said, model, tuple(ToolCall(*call) for call in calls))
 
 
 def base64_of(image: Image) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from providers.ledger import Keeping
+from providers.ledger import Keep
 from providers.queues import ProviderQueue
 from providers.remote_image import PageImages
 from providers.service import Service
 from schemas.errors import BadInput
 from schemas.reading import PageReading
 
-READING: Keeping[PageReading] = Keeping(
+READING: Keep[PageReading] = Keep(
     "reading", lambda page: page.to_json().decode(), lambda text: PageReading.from_json(text.encode())
 )
-"""Of a page that one call reads."""
+"""The answer of a service that reads a page by one call."""
 
 
 class OcrService:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from providers.classify import unreadable
+from providers.classify import redacted, unreadable
 from providers.errors import BadOutput
 from providers.language_model import Answer, Message, Question, ToolCall
 from providers.ledger import Calls, Response
@@ -210,7 +210,7 @@ class OpenAiCompatible(ModelService):
         if not isinstance(message, Mapping):
             raise self.priced(unreadable(self.row, reply, "no choices with a message", what), model, usage)
         if message.get("refusal") or ended == "content_filter":
-            why = str(message.get("refusal") or "a content filter stopped it")[:300]
+            why = redacted(self.row, str(message.get("refusal") or "a content filter stopped it"))[:300]
             raise self.bad_output(Refused, f"the model refused ({why})", reply, model, usage, what)
         if ended not in FINISHED:
             fault = WHY.get(str(ended), f"it ended with {ended!r} instead of a stop")

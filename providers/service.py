@@ -8,13 +8,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from providers.classify import classify, redacted, transport_error, unreadable
-from providers.errors import CredentialsRefused, NotServed
+from providers.errors import MESSAGE_BYTES, CredentialsRefused, NotServed
 from providers.queues import ProviderQueue
 from schemas.http import HttpClient, HttpError, Reply, is_loopback
 
 CONNECT_SECONDS = 10.0
 MOST_BYTES = 50_000_000
 """Of an answer: that of a dense page with a box for each letter has 5 MB; what is longer is none, and must not fill memory."""
+SHOWN_CHARACTERS = 80
+"""Of an answer that is not understood."""
 MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What reading an answer raises that has not the documented shape."""
 
@@ -76,8 +78,11 @@ class Service:
         """The JSON object of an answer. Raises ServerError of unknown cost where it is none."""
         try:
             value = reply.json()
-        except (ValueError, RecursionError) as error:
-            raise unreadable(self.row, reply, f"not JSON ({error})", what) from None
+        except (ValueError, RecursionError):
+            # A page of HTML is that of a proxy or a hotel's network: its first words say so.
+            begins = " ".join(redacted(self.row, reply.text[: 2 * MESSAGE_BYTES]).split())[:SHOWN_CHARACTERS]
+            why = f"not JSON, it begins with {begins!r}" if begins else "it is empty"
+            raise unreadable(self.row, reply, why, what) from None
         if not isinstance(value, dict):
             raise unreadable(self.row, reply, "no JSON object", what)
         return value

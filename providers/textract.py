@@ -81,7 +81,7 @@ class Textract(OcrService):
             page.model, page.language = model, language
             return accepted(self.row, page, image, usage, redacted_bytes(self.row, reply.body), what)
 
-        page = await calls.paid(send, keeping=READING)
+        page = await calls.paid(send, keep=READING)
         return Reading(page, time.monotonic() - began)
 
     def _regional(self) -> str:

@@ -225,6 +225,21 @@ def test_a_plan_of_files_keeps_nothing(nowhere: Path) -> None:
     assert not list(nowhere.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("ocr", "budget", "within", "says"),
+    [
+        ("mistral", "0.05", "yes", "It stays below $0.05."),
+        ("mistral", "0.01", "no", "It pauses at $0.01 before all is done."),
+        ("deepinfra", "0.005", "maybe", "It may pause at $0.005 before all is done."),
+    ],
+)
+def test_a_plan_says_whether_it_fits_a_budget(nowhere: Path, ocr: str, budget: str, within: str, says: str) -> None:
+    arguments = [str(SAMPLE), "--ocr", ocr, "--pages", "1-10", "--budget", budget]
+    [book] = planned(*arguments)["plans"]
+    assert book["within_budget"] == within, book["cost_usd"]
+    assert says in CliRunner().invoke(make_app(), ["plan", *arguments]).stdout
+
+
 def test_an_unknown_price_is_said_and_never_nothing(nowhere: Path) -> None:
     found = planned(str(SAMPLE), "--llm", "blend=openrouter/nobody/knows", "--pages", "1-2")
     assert found["total"]["unknown"] == ["blend openrouter"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from providers.errors import BadOutput, Connection, Cooling, NotSetAside, ProviderError, RateLimited, ServerError
-from providers.ledger import PATIENCE_SECONDS, Bucket, Keeping, Ledger, Response
+from providers.ledger import PATIENCE_SECONDS, Bucket, Keep, Ledger, Response
 from providers.local_artifacts import LocalArtifactStore
 from providers.prices import Usage
 from providers.queues import provider_queues
@@ -112,6 +112,20 @@ async def _later(response: Response[str]) -> Response[str]:
     return response
 
 
+async def test_an_answer_that_was_noted_is_not_paid_again_whoever_died_before_it_was_used(
+    store: LocalArtifactStore,
+) -> None:
+    keep = Keep("reading", str.upper, str.lower)
+    assert await ledger(store).paid(lambda: _later(answering("text")), keep=keep) == "text"
+    again = ledger(store, attempt=2)
+    assert await again.paid(lambda: _later(answering("never sent")), keep=keep) == "text"
+    (note,) = await again.notes()
+    assert note["attempt"] == 1
+    assert "TEXT" not in str(note), "notes are reported, answers are not"
+    # Another call of the same question is another call.
+    assert await again.paid(lambda: _later(answering("more")), keep=Keep("next", str, str)) == "more"
+
+
 async def test_retry_after_cools_the_provider_for_everybody(store: LocalArtifactStore) -> None:
     async def refused() -> Response[str]:
         raise RateLimited("slow down", 60)
@@ -141,49 +155,6 @@ async def test_what_was_submitted_is_remembered_over_attempts(store: LocalArtifa
     assert await ledger(store, attempt=2).recall("operation") == "https://example.test/1"
     assert await ledger(store).recall("other") is None
     assert await ledger(store).notes() == [], "a memory is no call"
-
-
-KEPT: Keeping[str] = Keeping("page", str, str)
-
-
-async def _never() -> Response[str]:
-    raise AssertionError("it was answered, and is asked again")
-
-
-async def test_an_answer_that_came_is_not_paid_again_by_whoever_asks_after_a_death(store: LocalArtifactStore) -> None:
-    assert await ledger(store).paid(lambda: _later(answering("text")), keeping=KEPT) == "text"
-    # Here the first one dies, before what it was told is published.
-    again = ledger(store, attempt=2)
-    await again.recover()
-    assert await again.paid(_never, keeping=KEPT) == "text"
-    assert [(note["outcome"], note["attempt"]) for note in await again.notes()] == [("ok", 1)]
-
-
-async def test_who_dies_between_answer_and_note_leaves_both_the_answer_and_an_unknown_outcome(
-    store: LocalArtifactStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record = store.record_attempt
-
-    def dies(fingerprint: str, attempt_id: str, fields: dict[str, object]) -> None:
-        if "outcome" in fields:
-            raise asyncio.CancelledError
-        record(fingerprint, attempt_id, fields)
-
-    monkeypatch.setattr(store, "record_attempt", dies)
-    with pytest.raises(asyncio.CancelledError):
-        await ledger(store).paid(lambda: _later(answering("text")), keeping=KEPT)
-    monkeypatch.undo()
-
-    again = ledger(store, attempt=2)
-    await again.recover()
-    assert await again.paid(_never, keeping=KEPT) == "text"
-    assert [(note["outcome"], note["cost_usd"]) for note in await again.notes()] == [("unknown", 0.004)]
-
-
-async def test_only_what_asks_the_same_has_the_same_answer(store: LocalArtifactStore) -> None:
-    await ledger(store).paid(lambda: _later(answering("text")), keeping=KEPT)
-    other: Keeping[str] = Keeping("other page", str, str)
-    assert await ledger(store).paid(lambda: _later(answering("another")), keeping=other) == "another"
 
 
 async def test_calls_are_spaced_evenly_and_never_in_bursts() -> None:

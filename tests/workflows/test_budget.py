@@ -57,7 +57,7 @@ class PaidReader:
             page = reading(self.name, [str(leaf.page), f"Text of page {leaf.page}, paid for."], 99.0)
             return Response(page, Usage(pages=1, cost_usd=self.says_usd), "mistral-ocr-4-1")
 
-        return Reading(await calls.paid(send, keeping=READING), 0.01)
+        return Reading(await calls.paid(send, keep=READING), 0.01)
 
     async def close(self) -> None:
         return None

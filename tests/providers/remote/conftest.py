@@ -42,15 +42,19 @@ class Desk:
     store: LocalArtifactStore
     leaf: LeafSource
     attempts: int = 0
+    answered: int = 0
     ledgers: list[Ledger] = field(default_factory=list)
 
     async def read(self, leaf: LeafSource | None = None, timeout_seconds: float = 20, language: str = "eng") -> Reading:
-        """One attempt of an activity."""
+        """One attempt of an activity, at the same question until it is answered."""
         self.attempts += 1
         who = {"epoch": 1, "pages": [7], "attempt": self.attempts}
-        self.ledgers.append(Ledger(self.store, self.row, Bucket(None), QUESTION, f"run/1/{self.attempts}", who))
+        question = f"{self.answered:02x}" + QUESTION[2:]
+        self.ledgers.append(Ledger(self.store, self.row, Bucket(None), question, f"run/1/{self.attempts}", who))
         await self.ledgers[-1].recover()
-        return await self.provider.read(leaf or self.leaf, language, timeout_seconds, self.ledgers[-1])
+        reading = await self.provider.read(leaf or self.leaf, language, timeout_seconds, self.ledgers[-1])
+        self.answered += 1
+        return reading
 
     async def notes(self) -> list[dict[str, Any]]:
         return await self.ledgers[-1].notes()

@@ -198,13 +198,21 @@ class TestErrors:
             on.server.script(slow(on.service.answer(Said("Late.")), 1.0))
             assert (await on.fails(Connection, timeout_seconds=0.2)).cost_usd is None
 
+    async def test_an_answer_that_was_noted_is_not_paid_again(self, talk: Any) -> None:
+        async with talk(MessagesService()) as on:
+            first = await on.ask()
+            assert await on.ask() == first
+            assert len(on.server.log) == 1
+            assert await on.ask(system="You read something else.") == first
+            assert len(on.server.log) == 2
+
     async def test_no_log_shows_the_key(self, talk: Any, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         caplog.set_level(logging.DEBUG, logger="httpx")  # a worker of another test quiets it
         async with talk(MessagesService()) as on:
             await on.ask()
             on.server.script(on.service.errors["refused key"])
-            await on.fails(CredentialsRefused, text="And there?")
+            await on.fails(CredentialsRefused, system="You read something else.")
         assert "/v1/messages" in caplog.text
         assert KEY not in caplog.text
 

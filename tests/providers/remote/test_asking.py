@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 from providers.answer_schema import strict_schema
 from providers.asking import FAULTY_CHARACTERS, ask, json_values
 from providers.errors import BadOutput, Overloaded, ProviderError
-from providers.language_model import Answer, Message, Question, keeping
+from providers.language_model import Answer, Message, Question
 from providers.ledger import Calls, Ledger, Response
+from providers.model_service import kept
 from providers.prices import Usage
 from tests.providers.remote.model_calls import ledger, png, question, row_of
 
@@ -49,7 +50,8 @@ class ScriptedModel:
                 raise said
             return Response(Answer(said, model), Usage(cost_usd=0.01), model, said.encode())
 
-        return await calls.paid(send, question.prompt_hash, keeping(question, model))
+        asked = [[message.text, [image.body.hex() for image in message.images]] for message in question.messages]
+        return await calls.paid(send, question.prompt_hash, kept([model, asked]))
 
     async def close(self) -> None: ...
 

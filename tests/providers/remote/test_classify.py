@@ -321,6 +321,12 @@ class TestMessages:
             assert KEY.encode() not in each.raw
         assert "[key]" in error.message
 
+    def test_half_a_key_is_not_left_where_a_message_is_cut(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        for before in range(470, 500):
+            error = classify(QUEUES["openai"], reply(401, openai("x" * before + KEY, None, "invalid_api_key")))
+            assert KEY[:8] not in error.message
+
     def test_bodies_of_any_shape(self) -> None:
         for body in (
             b"",

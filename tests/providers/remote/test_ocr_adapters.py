@@ -73,6 +73,16 @@ class TestEveryService:
         assert all(entry.authorized for entry in desk.server.log)
         assert desk.paid_requests == 1
 
+    async def test_an_answer_that_was_noted_is_not_paid_again(self, desks: Desks, name: str) -> None:
+        """A worker died between the note of a call and the artifact of its page."""
+        desk = desks(name)
+        first = (await desk.read()).page
+        desk.answered = 0
+        again = (await desk.read()).page
+        assert again.to_json() == first.to_json()
+        assert desk.paid_requests == 1
+        assert [note["attempt"] for note in await desk.notes()] == [1]
+
     async def test_refusals_and_accidents(self, desks: Desks, name: str) -> None:
         """Each is what it is, costs what is known of it, and no request is repeated by the adapter."""
         desk = desks(name, page_timeout_seconds=30)
