@@ -61,7 +61,8 @@ def dump(
             if as_json:
                 output.data(found)
             else:
-                print(f"{check}: {found['books']} books, {found['documents']} documents, as they were written.")
+                books_read = output.counted(found["books"], "book")
+                print(f"{check}: {books_read}, {output.counted(found['documents'], 'document')}, as they were written.")
             return None
         if out is None:
             raise BadInput("No file is named.", "Say where to write it: --out library.zip.")
@@ -72,7 +73,7 @@ def dump(
         if as_json:
             output.data(found)
         else:
-            print(f"{out}: {len(found['books'])} books, {found['bytes'] / 1e6:.1f} MB.")
+            print(f"{out}: {output.counted(len(found['books']), 'book')}, {found['bytes'] / 1e6:.1f} MB.")
             if missing := sum(len(book["missing"]) for book in found["books"].values()):
                 output.note(
                     f"{missing} artifacts were not there, or damaged, and are not in it; --json names them. "

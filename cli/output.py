@@ -164,6 +164,11 @@ def cell(value: Any) -> str:
     return str(value)
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 book`, `2 books`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """`4.2 s`, `3 min 5 s`, `2 h 7 min`."""
     if seconds < 59.95:

@@ -102,6 +102,7 @@ class ModelService:
                     model=response.model,
                     input_tokens=usage.input_tokens,
                     output_tokens=usage.output_tokens,
+                    cached_tokens=usage.cached_tokens,
                     messages=[{"role": "assistant", "parts": _parts(answer.text, answer.tool_calls)}],
                 )
                 return response

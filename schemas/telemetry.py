@@ -52,6 +52,9 @@ class Instrument:
     buckets: tuple[float, ...] = ()
 
 
+CHAT = "chat"
+"""What all our calls of language models are, among the conventions' operations."""
+
 _WORK = (semconv.OPERATION, semconv.PROVIDER)
 _MODEL = (*_WORK, semconv.MODEL)
 _SERVER = (semconv.SERVER_ADDRESS, semconv.SERVER_PORT, semconv.ERROR_TYPE)
@@ -98,8 +101,11 @@ SAVE_CONFLICTS = Instrument(
     "Writes that began anew because another was first: 'transaction' (the database said so) or 'revision'.",
     (semconv.CONFLICT,),
 )
-INPUT_TOKENS = Instrument("gen_ai.client.inference.usage.input_tokens", "counter", "{token}", "Tokens in.", _MODEL)
-OUTPUT_TOKENS = Instrument("gen_ai.client.inference.usage.output_tokens", "counter", "{token}", "Tokens out.", _MODEL)
+_TOKENS = (semconv.GEN_AI_OPERATION, semconv.GEN_AI_PROVIDER, semconv.GEN_AI_RESPONSE_MODEL, semconv.OPERATION)
+INPUT_TOKENS = Instrument(
+    "gen_ai.client.inference.usage.input_tokens", "counter", "{token}", "Tokens in, cached ones too.", _TOKENS
+)
+OUTPUT_TOKENS = Instrument("gen_ai.client.inference.usage.output_tokens", "counter", "{token}", "Tokens out.", _TOKENS)
 INFERENCE_SECONDS = Instrument(
     "gen_ai.client.operation.duration",
     "histogram",
@@ -299,7 +305,7 @@ def inference(
     provider: str,
     model: str,
     *,
-    operation: str = "chat",
+    operation: str = CHAT,
     host: str = "",
     port: int | None = None,
     max_tokens: int | None = None,
@@ -330,6 +336,7 @@ def answered(
     finish_reasons: Sequence[str] = (),
     input_tokens: int | None = None,
     output_tokens: int | None = None,
+    cached_tokens: int | None = None,
     messages: Any = None,
 ) -> None:
     """What a language model answered, on the span of `inference`."""
@@ -340,6 +347,7 @@ def answered(
             semconv.GEN_AI_FINISH_REASONS: list(finish_reasons) or None,
             semconv.GEN_AI_INPUT_TOKENS: input_tokens,
             semconv.GEN_AI_OUTPUT_TOKENS: output_tokens,
+            semconv.GEN_AI_CACHE_READ_TOKENS: cached_tokens,
             semconv.GEN_AI_OUTPUT_MESSAGES: _content(messages),
         }
     )
@@ -369,13 +377,17 @@ def attempt_saved(metric: Metric) -> None:
     work: dict[str, Value | None] = {semconv.OPERATION: metric.operation, semconv.PROVIDER: metric.provider}
     model = {**work, semconv.MODEL: metric.model}
     _backend.record(ATTEMPTS, 1, {**model, semconv.OUTCOME: metric.outcome})
-    for instrument, count in (
-        (PAGES_READ, metric.read),
-        (INPUT_TOKENS, metric.input_tokens),
-        (OUTPUT_TOKENS, metric.output_tokens),
-    ):
+    if metric.read:
+        _backend.record(PAGES_READ, metric.read, model)
+    for instrument, count in ((INPUT_TOKENS, metric.input_tokens), (OUTPUT_TOKENS, metric.output_tokens)):
         if count:
-            _backend.record(instrument, count, model)
+            attributes = {
+                semconv.GEN_AI_OPERATION: CHAT,
+                semconv.GEN_AI_PROVIDER: metric.provider,
+                semconv.GEN_AI_RESPONSE_MODEL: metric.model,
+                semconv.OPERATION: metric.operation,
+            }
+            _backend.record(instrument, count, attributes)
     if metric.cost_usd is None:
         _backend.record(COST_UNKNOWN, 1, model)
     else:

@@ -20,7 +20,7 @@ from providers.local_artifacts import LocalArtifactStore
 from providers.queues import provider_queues
 from schemas.documents import Metric
 from schemas.memory import MemoryStore
-from schemas.telemetry import CALLS
+from schemas.telemetry import CALLS, INPUT_TOKENS, OUTPUT_TOKENS
 from schemas.telemetry_sdk import Telemetry
 
 BOOK = "a-book"
@@ -109,6 +109,29 @@ async def test_each_call_of_a_remote_provider_once_by_how_it_ended(
         ("ocr", "openai", "BadOutput"): 2,
         ("ocr", "openai", "ok"): 1,
     }
+
+
+async def test_tokens_are_told_by_the_names_of_the_conventions(tmp_path: Path, counted: InMemoryMetricReader) -> None:
+    asked = attempt("anthropic", 1, "ok").model_copy(
+        update={"model": "claude-x", "input_tokens": 900, "output_tokens": 40}
+    )
+    await saved(tmp_path, "anthropic", asked)
+    data = counted.get_metrics_data()
+    assert data is not None
+    [scope] = data.resource_metrics[0].scope_metrics
+    found = {
+        metric.name: (dict(point.attributes or {}), point.value)  # type: ignore[union-attr]
+        for metric in scope.metrics
+        for point in metric.data.data_points
+        if metric.name in (INPUT_TOKENS.name, OUTPUT_TOKENS.name)
+    }
+    names = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.response.model": "claude-x",
+        "shelf.operation": "ocr",
+    }
+    assert found == {INPUT_TOKENS.name: (names, 900), OUTPUT_TOKENS.name: (names, 40)}
 
 
 async def test_a_batch_of_a_local_engine_is_not_counted_as_a_call(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.output import fitted, table
+from cli.output import counted, fitted, table
 
 HEADERS = ("key", "title", "state", "changed")
 KEY = "a-day-at-a-time-scan-c43e950d"
@@ -59,3 +59,7 @@ def test_a_file_gets_every_column_whole(capsys: pytest.CaptureFixture[str], monk
     said = capsys.readouterr()
     assert f"{KEY}  A Day at a Time           complete  2026-11-30" in said.out
     assert said.err == ""
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(number, "book") for number in (0, 1, 2)] == ["0 books", "1 book", "2 books"]
