@@ -265,7 +265,7 @@ def _furniture(row: Row, index: int, count: int, reading: PageReading) -> bool:
         return True
     if index == 0 and edge and bare.isupper() and len(words) <= 4 and re.search(r"\bCONTENTS\b", bare):
         return True
-    return bool(re.fullmatch(r"(?:page|pages|seite|pag\.?|p\.|chapter|chap\.|chapter\s+page)", text, re.I))
+    return bool(re.fullmatch(r"(?:page|pages|seite|pag\.?|p\.|chap(?:ter|\.)?(?:\s+page)?)", text, re.I))
 
 
 def _is_page_number(text: str) -> bool:

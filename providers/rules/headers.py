@@ -16,6 +16,10 @@ SIMILAR = 85
 """Two readings of one header: rapidfuzz ratio of their normalised texts at least this."""
 
 
+LOWER = 0.04
+"""Share of the page's height by which headings stand below the line of the headers."""
+
+
 def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
     """Running header of each page as printed, without the page number.
 
@@ -31,6 +35,7 @@ def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
         if cluster is not None:
             members[cluster].append(i)
     accepted: dict[int, str] = {}
+    found: list[tuple[int, float, dict[int, str]]] = []
     for pages in members.values():
         lines = {i: line for i in pages if (line := tops[i]) is not None}
         place = median(line.place for line in lines.values())
@@ -39,8 +44,12 @@ def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
         if len(steady) < 3 or median(b - a for a, b in itertools.pairwise(steady)) > 6:
             continue  # headings that recur ("Summary") do so a chapter apart, headers on every second page or closer
         common = _spellings([lines[i].text for i in steady])
-        for i in steady:
-            accepted[i] = common.get(_key(lines[i].text), lines[i].text)
+        found.append((len(steady), place, {i: common.get(_key(lines[i].text), lines[i].text) for i in steady}))
+    top = max(found, key=lambda one: one[:2], default=(0, 1.0, {}))[1]
+    for _, place, texts_of in found:
+        # "CHAPTER" over every chapter recurs too, but not where the headers are.
+        if place <= top + LOWER:
+            accepted |= texts_of
     slot = [line for i in accepted if (line := tops[i]) is not None]
     texts = sum(proposal is not None and proposal.words > 80 for proposal in proposals)
     if len(slot) >= max(3, 0.2 * texts):

@@ -52,7 +52,8 @@ def looks_like_publisher(text: str) -> bool:
     return bool(_HOUSE.search(text)) and len(text) < 90
 
 
-def _is_city(text: str) -> bool:
+def is_city(text: str) -> bool:
+    """The line begins with a place of publication."""
     parts = [part.strip(" .,").casefold() for part in re.split(r"[,:&•·|]|\band\b", text)]
     return bool(parts) and parts[0] in _CITIES
 
@@ -160,16 +161,16 @@ def _from_title_page(bottom: Sequence[str]) -> tuple[str | None, str | None, int
         if not text:
             continue
         left, _, right = text.partition(":")
-        if right and _place_like(left) and (_is_city(left) or looks_like_publisher(right)):
+        if right and _place_like(left) and (is_city(left) or looks_like_publisher(right)):
             place, publisher = place or split_place(left), publisher or right.strip()
-        elif _is_city(text) and not _HOUSE.search(text):
+        elif is_city(text) and not _HOUSE.search(text):
             place = place or split_place(text)
         elif looks_like_publisher(text) and publisher is None:
             head, _, tail = text.rpartition(", ")
-            if head and _is_city(tail):
-                publisher, place = head, place or split_place(tail)
+            if head and is_city(tail):
+                publisher, place = _ADDRESS.sub("", head), place or split_place(tail)
             else:
-                publisher = text
+                publisher = _ADDRESS.sub("", text)
         elif publisher and place is None and len(text.split()) <= 3 and _place_like(text.title()) and match is None:
             place = split_place(text)
     if publisher and place is None:
@@ -185,6 +186,9 @@ def _line_beside(bottom: Sequence[str], publisher: str) -> str | None:
             return split_place(above) if not _HOUSE.search(above) and above.upper() != "BY" else None
     return None
 
+
+_ADDRESS = re.compile(r",\s*\d{1,4}[a-z]?,?\s+[^\W\d_].*$", re.I)
+"""Behind the name of a house: ", 15 Waterloo Place"."""
 
 _NO_HOUSE = re.compile(r"\b(?:reserved|printed|rights|without|permission|published|cover|editor)\b", re.I)
 

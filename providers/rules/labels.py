@@ -420,10 +420,10 @@ def _viterbi(
 def _entry_cost(state: _State, scores: Sequence[float], count: int) -> float:
     """What starting a run costs, in units of one number standing alone in the margin."""
     style, _, offset = state
-    if len(scores) == 1:
-        # A single number is believed only as front matter that counts its leaves from near the first one.
-        return 0.5 if style == "roman" and -3 <= offset - 1 <= 1 else 2.5
-    return 1.4 if len(scores) == 2 else 1.2
+    if style == "roman" and -3 <= offset - 1 <= 1:
+        # Front matter that counts its leaves from near the first one is believed of a single number.
+        return 0.5
+    return {1: 2.5, 2: 1.4}.get(len(scores), 1.2)
 
 
 def _change_cost(a: _State, b: _State) -> float:
@@ -505,10 +505,15 @@ def _read_off(
         if style == "arabic" and 2 <= offset + first <= 3:
             # An unnumbered first page of the text: its number can only be 1.
             opening = list(range(first - (offset + first) + 1, first))
-            if opening and opening[0] >= lower and all(_is_text(proposals[i]) for i in opening):
+            if opening and opening[0] >= lower and all(_is_opening(proposals[i], i > opening[0]) for i in opening):
                 for i in opening:
-                    result[i] = (printed(style, prefix, offset + i), True, 0.5 * weight)
+                    if not _is_blank(proposals[i]):
+                        result[i] = (printed(style, prefix, offset + i), True, 0.5 * weight)
                 before = opening[0] - 1
+        if style == "roman" and before >= lower and offset + before >= 1 and _opens(proposals[before]):
+            # So has the first page of a preface.
+            result[before] = (printed(style, prefix, offset + before, upper=upper), True, 0.5 * weight)
+            before -= 1
         for i in range(before, max(lower, first - reach) - 1, -1):
             if offset + i < 1 or not (_is_text(proposals[i]) or _is_blank(proposals[i])):
                 break
@@ -537,6 +542,25 @@ def _read_off(
 
 def _is_blank(proposal: Proposal | None) -> bool:
     return proposal is not None and proposal.words == 0
+
+
+def _opens(proposal: Proposal | None) -> bool:
+    """Text under a heading in larger type."""
+    if proposal is None or not _is_text(proposal):
+        return False
+    return any(heading.row <= 1 and heading.height >= 1.2 * proposal.type_height for heading in proposal.headings)
+
+
+def _is_opening(proposal: Proposal | None, behind: bool) -> bool:
+    """Text, or the title of a part and its blank back."""
+    if proposal is None or _is_text(proposal):
+        return proposal is not None
+    if _is_blank(proposal):
+        return behind
+    return proposal.words <= 20 and any(PART.match(line) for line in proposal.first_lines[:1])
+
+
+PART = re.compile(r"^(?:part|book|section|teil|buch|partie|livre|parte|libro)\s+\w+\W*", re.I)
 
 
 def _is_text(proposal: Proposal | None) -> bool:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from rapidfuzz import fuzz
 
 from providers.rules.confidence import ASIDE, CHECKED, DOUBTFUL, FORMULA, GUESSED, ONCE, TWICE
-from providers.rules.imprint import Imprint, find_imprint, looks_like_publisher
+from providers.rules.imprint import Imprint, find_imprint, is_city, looks_like_publisher
 from providers.rules.isbn import find_isbns
 from providers.rules.labels import propose, sequence
 from providers.rules.layout import Row, row_of, type_height, visual_rows
@@ -510,10 +510,10 @@ def _authors(
     """(authors, page, confidence, source); `rows` are those of the title page without the title."""
     holders = _copyright_holders(book)
     told = split_names(info.get("author", "")) if looks_like_name(info.get("author", "")) else []
-    witnesses = [_letters(name) for holder, _ in holders for name in split_names(holder)] + [_letters(n) for n in told]
+    witnesses = [*(name for holder, _ in holders for name in split_names(holder)), *told]
 
     def attested(name: str) -> bool:
-        return any(fuzz.ratio(_letters(name), witness) >= 88 for witness in witnesses)
+        return any(_same_person(name, witness) for witness in witnesses)
 
     if title_page is not None:
         names = _names_after_by([row.text.strip() for row in rows], imprint)
@@ -526,7 +526,7 @@ def _authors(
         sure = [line for line in lines if all(map(attested, split_names(line)))]
         if sure or lines:
             marked = [text for row in rows if (text := _unmarked(row)) in lines and text != row.text.strip()]
-            chosen = sure or marked or lines[:1]
+            chosen = sure or marked or _listed_alike(whole, lines)
             names = [_printed_case(name, book, name_case) for line in chosen for name in split_names(line)]
             return names, title_page.number, TWICE if sure else GUESSED, "title_page"
     people = [(name, page) for name, page in holders if looks_like_name(name) and not looks_like_publisher(name)]
@@ -540,6 +540,32 @@ def _authors(
     if told and title_page is None:
         return told, None, ASIDE, "docinfo"
     return [], None, 0.0, ""
+
+
+def _same_person(name: str, witness: str) -> bool:
+    """Also where a notice has initials: "© A.-M. Keller"."""
+    if fuzz.ratio(_letters(name), _letters(witness)) >= 88:
+        return True
+    (*given, last), (*initials, other) = name.split(), witness.split()
+    short = all(len(_letters(part)) <= 2 for part in initials)
+    return bool(given and initials and short) and last.casefold() == other.casefold() and given[0][0] == initials[0][0]
+
+
+def _listed_alike(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """The first name, and those of the same size that follow it, with a row for where each works between them."""
+    at = [i for i, row in enumerate(rows) if _unmarked(row) in names]
+    listed = at[:1]
+    for i in at[1:]:
+        height = rows[listed[0]].height
+        apart = rows[i].box[1] - rows[listed[-1]].box[3] > LISTED_APART * height
+        if i - listed[-1] > 2 or apart or abs(rows[i].height - height) > 0.06 * height or is_city(rows[i].text):
+            break
+        listed.append(i)
+    return [_unmarked(rows[i]) for i in listed]
+
+
+LISTED_APART = 5.0
+"""Heights of type between two names that are listed, a row between them; the imprint stands farther below."""
 
 
 def _unmarked(row: Row) -> str:

@@ -86,6 +86,7 @@ def page_types(
     types = [kind if said.get(i) not in ONE_OF_A_KIND else said[i] for i, kind in enumerate(types)]
     _title_and_copyright(proposals, types, labels, front, said, size)
     early = min(count, max(front + 2, 30))
+    _dedication(proposals, types, range(first_text))
     _contents(proposals, types, early)
     _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
     _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), _BACK, size)
@@ -246,6 +247,17 @@ def _title_and_notice(proposal: Proposal, size: float) -> bool:
 
 LARGE = 1.35
 """Of a book's ordinary type: set larger than this, a row of the first page may be its title."""
+
+
+DEDICATED = re.compile(r"^(?i:to|for)\s+(?:(?i:my|our|the|all|those|him|her|you)\b|[A-Z])")
+
+
+def _dedication(proposals: Sequence[Proposal | None], types: list[str | None], pages: range) -> None:
+    """A few words in the front matter that begin with "To" or "For", whatever rows they are set in."""
+    for i in pages:
+        p = proposals[i]
+        if p is not None and types[i] is None and 0 < p.words <= 25 and DEDICATED.match(" ".join(p.first_lines)):
+            types[i] = "dedication"
 
 
 def _contents(proposals: Sequence[Proposal | None], types: list[str | None], limit: int) -> None:
