@@ -17,7 +17,7 @@ SIMILAR = 85
 
 
 LOWER = 0.04
-"""Share of the page's height by which headings stand below the line of the headers."""
+"""Share of the page's height below the first rows of other pages from which a line is a heading."""
 
 
 def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
@@ -35,7 +35,7 @@ def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
         if cluster is not None:
             members[cluster].append(i)
     accepted: dict[int, str] = {}
-    found: list[tuple[int, float, dict[int, str]]] = []
+    highest = _highest([line.place for line in tops if line is not None])
     for pages in members.values():
         lines = {i: line for i in pages if (line := tops[i]) is not None}
         place = median(line.place for line in lines.values())
@@ -44,12 +44,9 @@ def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
         if len(steady) < 3 or median(b - a for a, b in itertools.pairwise(steady)) > 6:
             continue  # headings that recur ("Summary") do so a chapter apart, headers on every second page or closer
         common = _spellings([lines[i].text for i in steady])
-        found.append((len(steady), place, {i: common.get(_key(lines[i].text), lines[i].text) for i in steady}))
-    top = max(found, key=lambda one: one[:2], default=(0, 1.0, {}))[1]
-    for _, place, texts_of in found:
-        # "CHAPTER" over every chapter recurs too, but not where the headers are.
-        if place <= top + LOWER:
-            accepted |= texts_of
+        if place > highest + LOWER:
+            continue  # "CHAPTER" over every chapter recurs too, but lower than other pages begin
+        accepted |= {i: common.get(_key(lines[i].text), lines[i].text) for i in steady}
     slot = [line for i in accepted if (line := tops[i]) is not None]
     texts = sum(proposal is not None and proposal.words > 80 for proposal in proposals)
     if len(slot) >= max(3, 0.2 * texts):
@@ -64,6 +61,11 @@ def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
                 continue
             accepted[i] = line.text
     return [accepted.get(i) for i in range(len(proposals))]
+
+
+def _highest(places: Sequence[float]) -> float:
+    """Where a quarter of the pages has begun: the height of the headers, or of text without any."""
+    return sorted(places)[len(places) // 4] if places else 1.0
 
 
 def _top_line(proposal: Proposal | None) -> EdgeLine | None:

@@ -9,7 +9,7 @@ from statistics import median
 from rapidfuzz import fuzz
 
 from providers.rules.proposal import Proposal
-from providers.rules.type_order import likeliest
+from providers.rules.type_order import EITHER_END, likeliest
 
 CONTENTS = re.compile(
     r"^(?:table\s+of\s+)?contents\b|^(?:inhalt(?:s(?:verzeichnis|übersicht))?|table\s+des\s+mati[eè]res|sommaire"
@@ -79,7 +79,7 @@ def page_types(
     said = said or {}
     count = len(proposals)
     types: list[str | None] = [_blank_or_unread(p, label) for p, label in zip(proposals, labels, strict=True)]
-    first_text = next((i for i, label in enumerate(labels) if label is not None and label.isdigit()), min(count, 12))
+    first_text = next((i for i, label in enumerate(labels) if label and label[-1].isdigit()), min(count, 12))
     front = min(count, max(first_text, 6), max(2, count // 3))
     body = [p.type_height for p in proposals if p is not None and p.words > 80]
     size = median(body) if body else 10.0
@@ -89,8 +89,15 @@ def page_types(
     _dedication(proposals, types, range(first_text))
     _contents(proposals, types, early)
     _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
-    _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), _BACK, size)
-    return _in_order(proposals, types, early, said)
+    # Where numbers go on from the title page, prefaces have such as the text has.
+    prefaces = [(kind, test) for kind, test in _FRONT if kind in PREFACES]
+    _by_keyword(proposals, types, range(first_text, min(count // 3, first_text + 30)), prefaces, size)
+    thanks = [(kind, test) for kind, test in _FRONT if kind in EITHER_END]
+    _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), [*_BACK, *thanks], size)
+    return _in_order(proposals, types, early, first_text, said)
+
+
+PREFACES = {"preface", "foreword", "acknowledgements", "abbreviations"}
 
 
 SAID = 5.0
@@ -103,12 +110,18 @@ PLAIN = 2.0
 """Of text, where nothing speaks for anything else."""
 LISTED = 1.8
 """Of rows that end in numbers, for contents and index; less than PLAIN, for tables have such rows as well."""
+LISTED_BEFORE = 4.0
+"""The same of pages before the text, where there are no tables."""
 LEADERS = 2.2
 """Of dot leaders besides, for contents."""
 
 
 def _in_order(
-    proposals: Sequence[Proposal | None], types: Sequence[str | None], early: int, said: Mapping[int, str]
+    proposals: Sequence[Proposal | None],
+    types: Sequence[str | None],
+    early: int,
+    first_text: int,
+    said: Mapping[int, str],
 ) -> list[str]:
     """The types, with those mended that the order of a book's parts speaks against more than the page speaks for them.
 
@@ -123,7 +136,9 @@ def _in_order(
         assert proposal is not None  # such a page is unread
         weights = {found[i]: _weight(proposal, found[i])}
         if i < early:
-            looks = LISTED * contents_score(proposal) + LEADERS * (proposal.leaders >= 0.4)
+            before = i < first_text and proposal.rows >= 5
+            listed = LISTED_BEFORE if before else LISTED
+            looks = listed * contents_score(proposal) + LEADERS * (proposal.leaders >= 0.4)
             weights["toc"] = max(weights.get("toc", 0.0), looks)
         if proposal.listed >= 0.3:
             weights["index"] = max(weights.get("index", 0.0), LISTED * min(1.0, proposal.listed))
@@ -165,6 +180,15 @@ def _title_and_copyright(
         p = proposals[i]
         notice = p is not None and (p.has_copyright or p.has_isbn) and p.words >= 12
         if types[i] is None and i not in said and notice and i > 0:
+            anchor = i
+            types[i] = "copyright"
+            break
+    for i in () if noticed or anchor is not None else near[1:]:
+        p = proposals[i]
+        # Without ©, as older books: a few rows in small type that say who printed the book, or when.
+        if p is None or types[i] is not None or i in said or not 3 <= p.words <= 150 or p.largest > 1.2 * size:
+            continue
+        if any(PRINTED.match(line.strip()) for line in p.first_lines):
             anchor = i
             types[i] = "copyright"
             break
@@ -211,6 +235,13 @@ def _title_and_copyright(
         elif i == 0 and p.words <= 40:
             types[i] = "cover"
 
+
+PRINTED = re.compile(
+    r"^(?:first|second|third|re)?[\s-]*(?:published|printed|impression|edition|printing)\b.*(?:\d{4}|\bin\b|\bby\b)"
+    r"|^(?:all\s+rights\s+reserved|press\s+of|printed|erstausgabe|druck|imprimé)\b",
+    re.I,
+)
+"""Rows of a copyright page that has no notice."""
 
 CHAPTER = re.compile(
     r"^(?:chapter|part|section|book|kapitel|teil|chapitre|partie|cap[íi]tulo|capitolo)\b|^\W*(?:\d+(?:\.\d+)*|[IVXLC]+)\W*$"

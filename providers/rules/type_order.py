@@ -42,6 +42,8 @@ BACK = 2.5
 """Cost of a part that should have come before: prefaces stand on either side of the contents, title pages do not."""
 FRONT_IN_BODY = 4.0
 """Cost of front matter after the text has begun."""
+EITHER_END = {"acknowledgements"}
+"""Parts that stand before the text in some books, after it in others."""
 CONTENTS_IN_BODY = 2.0
 """Contents stand at the end of French books, and before each part of some."""
 
@@ -52,6 +54,8 @@ def cost(before: str, after: str) -> float:
         return 0.0
     if after == "body":
         return BEGIN if ORDER[before] < BODY else BACK - 1
+    if ORDER[before] >= BODY and after in EITHER_END:
+        return ON
     if before == "body" and ORDER[after] < BODY:
         return CONTENTS_IN_BODY if after in ("toc", "introduction") else FRONT_IN_BODY
     if ORDER[after] >= ORDER[before]:

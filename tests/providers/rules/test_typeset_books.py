@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from providers.rules.labels import propose, sequence
+from providers.rules.metadata import Metadata
 from providers.rules.metadata import extract as read_metadata
-from schemas.reading import Line, PageReading
+from schemas.reading import Line, PageReading, Word
 from tests.providers.reading_helpers import body, line, page
 from tests.providers.rules.test_contents import contents_page, read, shape
 
@@ -37,8 +38,70 @@ class TestContents:
         rows = [("Part One: The Sea", "1"), ("Boats and crews", "3"), ("Part Two: The Land", "41"), ("The end", "43")]
         assert [entry.level for entry in read(contents_page(*rows))] == [1, 2, 1, 2]
 
+    def test_authors_below_their_essays_are_no_entries(self) -> None:
+        rows: list[tuple[str, str | None]] = []
+        for i, (title, author) in enumerate(
+            (
+                ("Boats and crews", "Anna Lee"),
+                ("Ropes in the wind", "R. Stone, T. Wood"),
+                ("Sails at evening", "Eva Holm"),
+            )
+        ):
+            rows += [(title, str(1 + 20 * i)), (author, None)]
+        expected = [("Boats and crews", "1"), ("Ropes in the wind", "21"), ("Sails at evening", "41")]
+        assert [(e.title, e.printed) for e in read(contents_page(*rows))] == expected
+        above = [row for pair in zip(rows[1::2], rows[::2], strict=True) for row in pair]
+        assert [(e.title, e.printed) for e in read(contents_page(*above))] == expected
+
+    def test_parts_without_numbers_that_look_like_names_are_entries(self) -> None:
+        rows = [("Old Friends", None), *[(f"Of boats number {i}", str(9 * i)) for i in (1, 2, 3)]]
+        rows += [("New Worlds", None), *[(f"Of ropes number {i}", str(9 * i)) for i in (4, 5, 6)]]
+        entries = read(contents_page(*rows))
+        assert [entry.level for entry in entries] == [1, 2, 2, 2, 1, 2, 2, 2]
+
+    @pytest.mark.parametrize("number", ["Page 3 of 17", "– iii –", "[3]"])
+    def test_the_pages_own_number_is_no_entry(self, number: str) -> None:
+        rows = contents_page(("Boats and crews", "1"), ("Ropes in the wind", "20"), ("Sails at evening", "40"))
+        assert len(read(page(*rows.lines, line(number, 180, 570)))) == 3
+
+    def test_numbers_by_chapter(self) -> None:
+        """ "1-3" stands where page numbers stand; "1.3" numbers a section, "1914-18" belongs to a title."""
+        rows = contents_page(
+            ("Section 1. Boats", "1-1"),
+            ("Their Crews, 1914-18", "1-3"),
+            ("Section 2. Ropes", "2-1"),
+            ("Their ends", "2-4"),
+        )
+        assert [(e.title, e.printed) for e in read(rows)][1::2] == [
+            ("Their Crews, 1914-18", "1-3"),
+            ("Their ends", "2-4"),
+        ]
+
+    def test_leaders_in_a_line_of_their_own_belong_to_the_row_around_them(self) -> None:
+        words = [*line("Boats and crews", 50, 90).words, *line("1", 345, 90).words]
+        rows = contents_page(("Ropes in the wind", "20"), ("Sails at evening", "40")).lines
+        found = read(
+            page(rows[0], Line(words), line("." * 38, 140, 90), *[Line([down(w) for w in r.words]) for r in rows[1:]])
+        )
+        assert next((entry.title, entry.printed) for entry in found) == ("Boats and crews", "1")
+
+    def test_parts_that_are_numbered_by_a_word(self) -> None:
+        rows = [("Erster Teil: Der Fluss", "7"), ("Ankunft", "9"), ("Zweiter Teil: Das Haus", "41"), ("Abschied", "43")]
+        assert [entry.level for entry in read(contents_page(*rows))] == [1, 2, 1, 2]
+
+
+def down(word: Word) -> Word:
+    x0, y0, x1, y1 = word.box
+    return Word(word.text, (x0, y0 + 20, x1, y1 + 20), word.confidence)
+
 
 class TestHeaders:
+    def test_a_series_on_the_title_page_is_no_header(self) -> None:
+        title = page(line("NORTHERN STUDIES", 120, 40), line("Boats of the North", 60, 150, 26))
+        pages = [title, page(), *[body(str(n), "BOATS AND CREWS") for n in range(1, 12)]]
+        found = sequence([propose(each) for each in pages])
+        assert [label.running_header for label in found[:3]] == [None, None, "BOATS AND CREWS"]
+
     def test_chapter_over_every_chapter_is_no_header(self) -> None:
         pages = []
         for n in range(1, 41):
@@ -82,8 +145,44 @@ class TestLabels:
         found = sequence([propose(each) for each in (*front, *part, *[body(str(n)) for n in range(3, 12)])])
         assert [label.label for label in found[:5]] == [None, None, "1", None, "3"]
 
+    def test_a_second_part_begins_with_one_again_behind_three_pages_without_numbers(self) -> None:
+        part = [page(line("BURIALS.", 150, 200, 20)), page(), body(None, heading="In the Church")]
+        pages = [*[body(str(n)) for n in range(1, 12)], *part, *[body(str(n)) for n in range(4, 12)]]
+        found = sequence([propose(each) for each in pages])
+        assert [(label.label, label.inferred) for label in found[11:15]] == [
+            ("1", True),
+            (None, False),
+            ("3", True),
+            ("4", False),
+        ]
+
+    @pytest.mark.parametrize("form", ["- {} -", "[{}]", "Page {}"])
+    def test_numbers_with_signs_around_them(self, form: str) -> None:
+        pages = [propose(page(*body(None).lines, line(form.format(n), 190, 570))) for n in range(1, 9)]
+        assert [label.label for label in sequence(pages)] == [str(n) for n in range(1, 9)]
+
 
 class TestPageTypes:
+    def test_an_old_copyright_page_says_who_printed_the_book(self) -> None:
+        printer = page(line("PRINTED BY WILLIAM CLOWES AND SONS", 80, 500, 8), line("STAMFORD STREET", 120, 512, 8))
+        rows = [(f"Of boats number {i}", str(9 * i)) for i in range(1, 8)]
+        pages = [front_matter()[0], printer, contents_page(*rows), page(), *[body(str(n)) for n in range(1, 12)]]
+        assert types_of(*pages)[:3] == ["title_page", "copyright", "toc"]
+
+    def test_contents_without_a_heading_before_the_text(self) -> None:
+        rows = [(f"Of boats number {i}", str(9 * i)) for i in range(1, 8)]
+        pages = [*front_matter(), contents_page(*rows, heading=None), page(), *[body(str(n)) for n in range(1, 12)]]
+        assert types_of(*pages)[2] == "toc"
+
+    def test_a_foreword_has_numbers_that_go_on_from_the_title_page(self) -> None:
+        text = [body(str(n)) for n in range(5, 40)]
+        pages = [*front_matter(), body("3", heading="Foreword"), body("4"), body("5", heading="The Harbour"), *text[1:]]
+        assert types_of(*pages)[2:5] == ["foreword", "foreword", "body"]
+
+    def test_acknowledgements_at_the_end(self) -> None:
+        pages = [*front_matter(), *[body(str(n)) for n in range(1, 30)], body("30", heading="Acknowledgments")]
+        assert types_of(*pages)[-1] == "acknowledgements"
+
     @pytest.mark.parametrize("rows", [("To", "ANNA"), ("For my mother",), ("TO ALL", "who go down to the sea")])
     def test_a_dedication_in_few_words(self, rows: tuple[str, ...]) -> None:
         dedication = page(*[line(text, 160, 200 + 20 * i) for i, text in enumerate(rows)])
@@ -102,6 +201,151 @@ def front_matter(*below: Line) -> tuple[PageReading, PageReading]:
     text = "without permission in writing from the publisher of this"
     notice = [line("Copyright © 1960 by Harbour Press", 50, 300)]
     return title, page(*notice, *[line(text, 50, 320 + 14 * i) for i in range(4)])
+
+
+def title_page(*below: str, name: str = "ANNA LEE") -> PageReading:
+    """ "Boats of the North", a name, and rows at the foot."""
+    rows = [line(text, 120, 480 + 18 * i) for i, text in enumerate(below)]
+    return page(line("Boats of the North", 60, 120, 26), line(name, 150, 220, 12), *rows)
+
+
+def notice_page(*rows: str) -> PageReading:
+    text = "without permission in writing from the publisher of this"
+    return page(
+        *[line(row, 50, 250 + 14 * i, 8) for i, row in enumerate(rows)],
+        *[line(text, 50, 250 + 14 * (len(rows) + i), 8) for i in range(3)],
+    )
+
+
+def metadata_of(title: PageReading, *notice: str) -> Metadata:
+    pages = [title, notice_page(*notice) if notice else page(), *[body(str(n)) for n in range(1, 8)]]
+    return read_metadata(list(enumerate(pages, 1)))
+
+
+class TestImprint:
+    @pytest.mark.parametrize(
+        ("foot", "publisher", "place"),
+        [
+            (("LONDON", "COBDEN-SANDERS", "MCMXXXI"), "Cobden-Sanders", "London"),
+            (("FABER & LANE", "24 Russell Square", "London"), "Faber & Lane", "London"),
+            (("INDIANAPOLIS", "BOBBS & MERROW COMPANY", "PUBLISHERS"), "Bobbs & Merrow Company", "Indianapolis"),
+            (("Saltmarsh Editions · Norwich",), "Saltmarsh Editions", "Norwich"),
+            (("BRANDT PRESS", "Des Moines, Iowa"), "Brandt Press", "Des Moines"),
+            (("ACADEMIC HOUSE", "San Diego London Boston New York Sydney"), "Academic House", "San Diego"),
+            (("CAMBRIDGE", "AT THE UNIVERSITY PRESS", "1925"), "Cambridge University Press", "Cambridge"),
+            (("STOWBRIDGE", "PRINTED FOR THE RECORD SOCIETY", "1899"), "Record Society", "Stowbridge"),
+        ],
+    )
+    def test_at_the_foot_of_the_title_page(self, foot: tuple[str, ...], publisher: str, place: str) -> None:
+        found = metadata_of(title_page(*foot))
+        assert (found.publisher, found.place) == (publisher, place)
+
+    @pytest.mark.parametrize(
+        ("foot", "notice", "publisher", "place"),
+        [
+            (
+                ("WEAVER MEDIA",),
+                (
+                    "Copyright © 2021 Anna Lee",
+                    "Published by Weaver Media, Inc., 1005 Gravenstein Road, Sebastopol, CA 95472.",
+                ),
+                "Weaver Media",
+                "Sebastopol",
+            ),
+            (
+                ("OXBRIDGE", "UNIVERSITY PRESS"),
+                ("OXBRIDGE UNIVERSITY PRESS", "Great Clarion Street, Oxford OX2 6DP", "© Anna Lee 2009"),
+                "OXBRIDGE UNIVERSITY PRESS",
+                "Oxford",
+            ),
+            (
+                ("Lindenhof Verlag",),
+                ("© Lindenhof Verlag, Frankfurt am Main 2003",),
+                "Lindenhof Verlag",
+                "Frankfurt am Main",
+            ),
+            (
+                (),
+                (
+                    "First published in mcmlxii",
+                    "by Faber & Lane Limited",
+                    "Printed in Great Britain by",
+                    "Trend & Co Ltd",
+                    "© Anna Lee",
+                ),
+                "Faber & Lane Limited",
+                None,
+            ),
+            (
+                (),
+                ("Penfold Books Ltd, Harmondsworth, Middlesex, England", "Copyright © Anna Lee, 1974"),
+                "Penfold Books Ltd",
+                "Harmondsworth",
+            ),
+        ],
+    )
+    def test_with_the_copyright_page(
+        self, foot: tuple[str, ...], notice: tuple[str, ...], publisher: str, place: str | None
+    ) -> None:
+        found = metadata_of(title_page(*foot), *notice)
+        assert ((found.publisher or "").casefold(), found.place) == (publisher.casefold(), place)
+
+    def test_a_printer_is_no_publisher(self) -> None:
+        found = metadata_of(title_page(), "COPYRIGHT, 1904, BY ANNA LEE", "PRINTED BY", "THE DEVINNE PRESS")
+        assert found.publisher is None
+
+    def test_a_name_far_above_the_house_is_no_place(self) -> None:
+        assert metadata_of(title_page("WEAVER PRESS")).place is None
+
+    def test_a_year_in_roman_letters(self) -> None:
+        assert metadata_of(title_page("Weaver Press"), "First published in mcmlxii", "All rights reserved").year == 1962
+
+    def test_a_date_under_the_names(self) -> None:
+        title = page(*title_page().lines, line("March 2020", 150, 245, 11))
+        assert metadata_of(title).year == 2020
+
+    def test_an_isbn_that_is_spelt_out(self) -> None:
+        found = metadata_of(title_page(), "Copyright © 1996", "International Standard Book Number: 0-345-52010-6")
+        assert found.isbn == ["9780345520104"]
+
+
+class TestTitleAndNames:
+    def test_a_novel_is_no_part_of_the_title_though_the_catalogue_has_it_so(self) -> None:
+        rows = [line("THE SALT ROAD", 60, 120, 26), line("A NOVEL", 150, 160, 20), line("ANNA LEE", 150, 300, 14)]
+        found = metadata_of(page(*rows), "Copyright © 2014 by Anna Lee", "The salt road : a novel / Anna Lee.")
+        assert (found.title or "").casefold() == "the salt road"
+
+    def test_a_subtitle_that_ends_in_years(self) -> None:
+        rows = [
+            line("Bread and Bells", 60, 120, 26),
+            line("Life in a Northern Port,", 60, 160, 13),
+            line("1540–1680", 150, 178, 13),
+        ]
+        found = metadata_of(page(*rows, line("ANNA LEE", 150, 300, 13)), "© Anna Lee 2009")
+        assert (found.title, found.subtitle) == ("Bread and Bells", "Life in a Northern Port, 1540–1680")
+
+    def test_a_title_whose_second_row_begins_with_third(self) -> None:
+        rows = [line("Proceedings of the", 60, 120, 26), line("Third Workshop on Boats", 60, 150, 26)]
+        assert metadata_of(page(*rows)).title == "Proceedings of the Third Workshop on Boats"
+
+    def test_the_second_edition_is_no_part_of_it(self) -> None:
+        rows = [line("Boats of the North", 60, 120, 26), line("Second, Revised Edition", 60, 170, 13)]
+        assert (metadata_of(page(*rows)).title, metadata_of(page(*rows)).subtitle) == ("Boats of the North", None)
+
+    @pytest.mark.parametrize(
+        ("rows", "authors"),
+        [
+            (("Mikhail Orlov", "", "TRANSLATED WITH AN INTRODUCTION BY", "Rosamund Edge"), ["Mikhail Orlov"]),
+            (("with drawings by Iain Ross", "", "Fiona Lee"), ["Fiona Lee"]),
+            (("Edited by", "Anna Lee", "Tom Wood"), ["Anna Lee", "Tom Wood"]),
+            (("Anna Lee", "", "Edited by", "Tom Wood"), ["Anna Lee"]),
+            (("TRANSCRIBED AND EDITED BY", "WILLIAM CADE, M.A., F.S.A."), ["William Cade"]),
+        ],
+    )
+    def test_who_wrote_it_and_who_helped(self, rows: tuple[str, ...], authors: list[str]) -> None:
+        lines = [line(row, 100, 200 + 16 * i, 12) for i, row in enumerate(rows)]
+        found = metadata_of(page(line("Boats of the North", 60, 120, 26), *lines), "Copyright © Rosamund Edge, 1974")
+        assert found.authors == authors
 
 
 class TestMetadata:
