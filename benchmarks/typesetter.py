@@ -31,6 +31,7 @@ NUMBER_WORDS = (
     *("One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve", "Thirteen"),
     *("Fourteen", "Fifteen", "Sixteen", "Seventeen", "Eighteen", "Nineteen", "Twenty"),
 )
+FRENCH_ORDINALS = ("PREMIÈRE", "DEUXIÈME", "TROISIÈME", "QUATRIÈME")
 GERMAN_ORDINALS = ("Erster", "Zweiter", "Dritter", "Vierter")
 
 
@@ -63,7 +64,7 @@ class Part:
 @dataclass(frozen=True)
 class Design:
     """A book and the conventions by which it is set. Templates know {n} (arabic), {R} and {r} (roman), {W} and {w} (word), {L}
-    (letter), {o} (German ordinal), {t} (title) and {T} (title in capitals)."""
+    (letter), {o}, {p} (German, French ordinal), {t} (title) and {T} (title in capitals)."""
 
     name: str
     title: str
@@ -120,6 +121,10 @@ class Design:
     header_rule: bool = False
     recto: bool = True
     """Chapters begin on rectos."""
+    first_number: int = 1
+    """Of the text, where it begins anew: a journal's volume goes on."""
+    plates: int = 0
+    """After so many pages of text comes a leaf that is not counted: a picture, its back blank."""
 
     heading: tuple[tuple[float, str], ...] = ((11, "CHAPTER {n}"), (18, "{t}"))
     """(size, template) of the rows over a chapter."""
@@ -226,12 +231,13 @@ class Press:
         self.regular, self.bold, self.italic = FONTS[d.font]
         self.sheets: list[Sheet] = []
         self.value = 1
+        self.since = 0
         self.style = d.front_numbers
         self.prefix = ""
         self.places: dict[int, tuple[str | None, int]] = {}
         self.listed: list[Listed] = []
         self.toc_pages: list[int] = []
-        self.running = {"title": d.title, "author": ", ".join(d.authors), "chapter": "", "part": ""}
+        self.running = {"title": d.title, "author": ", ".join(d.authors), "chapter": "", "part": "", "section": ""}
         sentences = tuple(s.strip() + "." for s in d.text.split(". ") if s.strip()) if d.text else _sample_sentences()
         self.sentences = sentences
         self.left, self.right = 0.14 * d.width, 0.86 * d.width
@@ -268,7 +274,7 @@ class Press:
                         self.listed.append(Listed(text, text, level + 2, 100_000 + 100 * own + 10 * s + b))
         for i, item in enumerate(d.back):
             kind, _, heading = item.partition(":")
-            if kind not in ("blank", "colophon"):
+            if kind not in ("blank", "colophon", "toc"):
                 heading = heading or kind.capitalize()
                 self.listed.append(Listed(heading, heading, 1, 900 + i))
 
@@ -279,7 +285,7 @@ class Press:
         if d.restart:
             if d.recto and len(self.sheets) % 2:
                 self._blank()
-            self.value = 1
+            self.value = d.first_number
         self.style = d.body_numbers
         number = 0
         for p, part in enumerate(d.parts, 1):
@@ -433,12 +439,22 @@ class Press:
         self._note(key)
         self._blank()
 
+    def _plate(self, kind: str) -> None:
+        """A leaf that is not counted, before a recto."""
+        every = self.design.plates
+        self.since += kind == "body"
+        if every and kind == "body" and self.since >= every and len(self.sheets) % 2 == 0:
+            self.since = 0
+            self.sheets.append(Sheet("body", typed=False))
+            self._lines(self.sheets[-1], [(0.82, 8, f"/Plate {len(self.sheets)}. The boats come home")])
+            self.sheets.append(Sheet("blank"))
+
     def _note(self, key: int) -> None:
         self.places.setdefault(key, (self.sheets[-1].label, len(self.sheets)))
 
     def _chapter(self, chapter: Chapter, number: int, key: int) -> None:
         d = self.design
-        self.running["chapter"] = chapter.title
+        self.running |= {"chapter": chapter.title, "section": chapter.title}
         if d.recto and len(self.sheets) % 2:
             self._blank()
         rows = [(size, fill(text, number, chapter.title)) for size, text in d.heading]
@@ -493,6 +509,7 @@ class Press:
                 column += 1
                 y = tops[column]
                 return
+            self._plate(kind)
             sheet, column = self._page(kind), 0
             tops = [self.top, self.top]
             y = self.top
@@ -507,6 +524,7 @@ class Press:
 
         for heading_text, own in ("", 0), *sections:
             if heading_text:
+                self.running["section"] = heading_text
                 if y + 5 * leading > self.bottom - note:
                     feed()
                 y += 0.8 * leading
@@ -639,6 +657,10 @@ class Press:
         if kind == "blank":
             self._blank()
             return
+        if kind == "toc":
+            self.style = self.style if d.front_numbered else "none"
+            self._contents()
+            return
         if kind == "colophon":
             sheet = self._page(kind, display=True)
             sheet.stated = False
@@ -722,7 +744,7 @@ class Press:
     def truth(self) -> Truth:
         d = self.design
         told: dict[str, Any] = {}
-        if "toc" in d.front:
+        if "toc" in (*d.front, *d.back):
             told["toc_pages"] = self.toc_pages
             told["toc"] = [
                 TruthEntry(
@@ -791,6 +813,7 @@ def fill(template: str, number: int, title: str, minor: int = 0) -> str:
         "w": word,
         "o": GERMAN_ORDINALS[number - 1] if 0 < number <= len(GERMAN_ORDINALS) else "",
         "L": chr(64 + number) if 0 < number <= 26 else "",
+        "p": FRENCH_ORDINALS[number - 1] if 0 < number <= len(FRENCH_ORDINALS) else "",
         "t": title,
         "T": title.upper(),
     }

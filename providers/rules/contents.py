@@ -444,7 +444,9 @@ class _Places:
         self._body = body
         self._reading_of = reading_of
         self._contents = contents
-        self._after = max(contents, default=0) + 1
+        last = max(contents, default=0)
+        # Contents at the end of a book have nothing after them.
+        self._after = last + 1 if last <= 0.5 * max(body, default=0) else 1
         self._lines: dict[int, list[str]] = {}
         self._read: set[int] = set()
         self._exact: dict[str, list[int]] | None = None

@@ -494,6 +494,10 @@ def _wraps(piece: _Piece, following: _Piece) -> bool:
     text = " ".join(word.text for word in piece.words)
     if following.physical != piece.physical:
         return False
+    alone = _KEYWORD.match(text)
+    if alone and not alone[3]:
+        # "CHAPTER I." in a row of its own, its title in the next; below "PART I" the next may be its first chapter.
+        return alone[1].lower() not in _PARTS or following.printed is None
     gap = following.row.box[1] - piece.row.box[3]
     if gap > 1.2 * piece.row.height:
         return False

@@ -101,35 +101,29 @@ def find_imprint(
         foot: Which of them is the first at the page's foot, where a house stands even if no word tells that it is one;
             None = none of them.
     """
-    publisher = place = None
+    publisher = formula = None
     page: int | None = None
     said = ""
     pages = [(number, [_arabic_years(row) for row in rows]) for number, rows in pages]
     for number, rows in pages:
-        publisher, place = _from_formulas(rows)
+        publisher, formula = _from_formulas(rows)
         if publisher:
             page, said = number, "copyright_page"
             break
-    own, own_place, own_year = _from_title_page(bottom, foot)
+    own, own_place, own_year = _from_title_page(bottom, foot, pages)
     if publisher is not None and own is None:
         own = next((row.strip(" .,") for row in bottom if _stem(row) == _stem(publisher)), None)
     if own and (publisher is None or _stem(own) == _stem(publisher)):
         publisher, page, said = own, title_page, "title_page" if publisher is None else said
     agreed = bool(said == "copyright_page" and own and publisher and _same(own, publisher))
-    place_said = said
-    if place is None and own_place:
-        place, place_said = own_place, "title_page"
+    told = None
     if publisher is None:
         for number, rows in pages:
             publisher, told = _house_line(rows) or (_organisation(rows), None)
             if publisher:
                 page, said = number, "copyright_page"
-                place, place_said = (told, said) if told and place is None else (place, place_said)
                 break
-    if publisher and place is None:
-        place, place_said = _line_beside(bottom, publisher), "title_page"
-    for _, rows in pages if publisher and place is None else ():
-        place, place_said = place or _where_it_lives(rows, publisher or ""), "copyright_page"
+    place, place_said = _place(formula, own_place, told, publisher, bottom, pages)
     year, year_page, sure, year_said = _year(pages, title_page, own_year)
     return Imprint(
         publisher=publisher,
@@ -141,6 +135,43 @@ def find_imprint(
         place_evidence=(TWICE if own_place and place and _same(own_place, place) else FORMULA, place_said),
         year_evidence=(sure, year_said),
     )
+
+
+def _place(
+    formula: str | None,
+    own: str | None,
+    told: str | None,
+    publisher: str | None,
+    bottom: Sequence[str],
+    pages: Sequence[tuple[int, Sequence[str]]],
+) -> tuple[str | None, str]:
+    """(place, source): a city of the title page, then the first of a house's offices, before what "published by X, Place" says,
+    which may be the branch that is nearest to the reader."""
+    offices = next((first for _, rows in pages for row in rows if (first := _first_office(row))), None)
+    if own and is_city(own):
+        return own, "title_page"
+    if offices or formula:
+        return offices or formula, "copyright_page"
+    if own:
+        return own, "title_page"
+    if told or publisher is None:
+        return told, "copyright_page"
+    beside = _line_beside(bottom, publisher)
+    if beside:
+        return beside, "title_page"
+    return next((town for _, rows in pages if (town := _where_it_lives(rows, publisher))), None), "copyright_page"
+
+
+def _first_office(row: str) -> str | None:
+    """Of a row of places, with commas or dots between them, the first."""
+    parts = [part.strip(" .") for part in re.split(r"[,;•·|]", row)]
+    if (
+        len(parts) < 3
+        or re.search(r"\d", row)
+        or sum(part.casefold() in _CITIES for part in parts) < max(2, 0.4 * len(parts))
+    ):
+        return None
+    return parts[0] if _place_like(parts[0]) else None
 
 
 def _same(a: str, b: str) -> bool:
@@ -189,7 +220,9 @@ _FOR = re.compile(
 _UNIVERSITY_PRESS = re.compile(r"^(?:(?:at\s+)?the\s+)?university\s+press$", re.I)
 
 
-def _from_title_page(bottom: Sequence[str], foot: int | None) -> tuple[str | None, str | None, int | None]:
+def _from_title_page(
+    bottom: Sequence[str], foot: int | None, pages: Sequence[tuple[int, Sequence[str]]] = ()
+) -> tuple[str | None, str | None, int | None]:
     publisher = place = None
     year = None
     names: list[tuple[int, str]] = []  # rows that may be the house, where no word tells it
@@ -239,8 +272,10 @@ def _from_title_page(bottom: Sequence[str], foot: int | None) -> tuple[str | Non
             elif publisher and place is None and len(text.split()) <= 3 and _place_like(text.title()) and match is None:
                 place = split_place(text)
             elif foot is not None and i >= foot and match is None and _may_be_a_house(text):
-                names.append((i, text))
+                names.append((i, _ADDRESS.sub("", text)))
             above = text
+    if publisher is None:
+        publisher = next((name for _, name in names if _named_at_the_head_of_a_row(name, pages)), None)
     if publisher is None and cities:
         # The house stands right below its place, or right above it.
         below = [name for i, name in names if i > cities[-1]]
@@ -248,6 +283,12 @@ def _from_title_page(bottom: Sequence[str], foot: int | None) -> tuple[str | Non
     if publisher and place is None:
         place = _line_beside(bottom, publisher)
     return publisher, place, year
+
+
+def _named_at_the_head_of_a_row(name: str, pages: Sequence[tuple[int, Sequence[str]]]) -> bool:
+    """As who publishes is: "Sommer Heidelberg London", "© Sommer 2011", "by Sommer"."""
+    test = re.compile(rf"^(?:©\s*(?:{_YEAR}\s*)?|by\s+)?{re.escape(name)}\b", re.I)
+    return any(test.match(row) for _, rows in pages for row in rows)
 
 
 def _may_be_a_house(text: str) -> bool:
@@ -314,7 +355,8 @@ def _where_it_lives(rows: Sequence[str], publisher: str) -> str | None:
             town = next((part for part in parts if _ANY_CITY.match(part)), None)
             if town is not None and not _HOUSE.search(town) and not _NO_TOWN.search(town):
                 known = _ANY_CITY.match(town)
-                return town if len(town.split()) <= 4 and not re.search(r"\d", town) else known[0] if known else None
+                whole = len(town.split()) <= 4 and not re.search(r"\d", town)
+                return split_place(town) if whole else known[0] if known else None
         dated = re.match(rf"\s*,\s*([A-Z][\w’' -]{{2,30}}?),?\s*(?:©\s*)?(?:{_YEAR})?\W*$", row[match.end() :])
         if dated and not _NO_TOWN.search(dated[1]) and not _HOUSE.search(dated[1]):
             return dated[1].strip()
@@ -334,8 +376,11 @@ def _arabic_years(row: str) -> str:
     return _ROMAN_YEAR.sub(digits, row)
 
 
-_ADDRESS = re.compile(r",\s*\d{1,4}[a-z]?,?\s+[^\W\d_].*$", re.I)
-"""Behind the name of a house: ", 15 Waterloo Place"."""
+_ADDRESS = re.compile(
+    r",\s*(?:\d{1,4}[a-z]?,?\s+[^\W\d_].*|[^,]*\b(?:street|square|place|row|road|lane|hill|yard|court|avenue|buildings)\b.*)$",
+    re.I,
+)
+"""Behind the name of a house: ", 15 Waterloo Place", ", Albemarle Street"."""
 
 _NO_HOUSE = re.compile(r"\b(?:reserved|printed|rights|without|permission|published|cover|editor)\b", re.I)
 

@@ -225,7 +225,9 @@ def _head(page: _Page, size: float) -> _Page | None:
 
 
 _NOT_TITLE = re.compile(
-    r"^(?:by|von|par|por|di|edited|translated|transcribed|compiled|selected|arranged|adapted|retold|with|illustrated"
+    r"^(?:by|von|par|por|di|edited|translated|transcribed|compiled|selected|arranged|adapted|retold|illustrated"
+    r"|with(?=\s+(?:[\w-]+\s+){0,4}(?:introductions?|illustrations?|engravings|plates|maps?|drawings|photographs|portraits?|foreword"
+    r"|preface|notes|figures|diagrams|commentary)\b|$)"
     r"|vol(?:ume)?\.?\s|(?:a\s+novel|novel|roman|récit)$|author\s+of"
     r"|(?:\w+[\s,]+){1,3}(?:edition|printing|impression|auflage)|(?:in\s+)?(?:one|two|three|four)\s+volumes?"
     r"|©|copyright|isbn|(?:for\s+)?version|release|edition|revision|revised|draft)\b"
@@ -355,7 +357,8 @@ def _ends_after(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]
     elsewhere = _elsewhere(book)
     while end < len(rows):
         goes_on = (
-            rows[end - 1].text.split()[-1].casefold() in _BINDING or rows[end].text.split()[0].casefold() in _BINDING
+            rows[end - 1].text.split()[-1].casefold() in _BINDING
+            or rows[end].text.split()[0].casefold() in _BINDING - _BEGINS_A_SUBTITLE
         )
         close = rows[end].box[1] - rows[end - 1].box[3] <= 1.5 * rows[end - 1].height
         if _NOT_TITLE.match(rows[end].text) or not (
@@ -368,6 +371,8 @@ def _ends_after(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]
 
 _BINDING = {"of", "on", "in", "to", "for", "the", "a", "an", "and", "with", "by", "from", "or"}
 
+
+_BEGINS_A_SUBTITLE = {"a", "an", "the", "in", "from", "with"}
 
 _GOES_ON = {"of", "on", "in", "to", "for", "the", "a", "an"}
 
@@ -616,7 +621,7 @@ def _rows_after(rows: Sequence[Row], test: re.Pattern[str], imprint: Imprint) ->
         match = test.match(text)
         if match is None or (test is not _OTHERS and _OTHERS.match(text)):
             continue
-        found[i] = text[match.end() :].strip(" :")
+        found[i] = re.sub(r"^the$", "", text[match.end() :].strip(" :"), flags=re.I)  # "by the / Rev. Tom Wood"
         named = found[i]
         for at in range(i + 1, min(i + 8, len(rows))):
             following = _unmarked(rows[at])

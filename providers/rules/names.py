@@ -32,7 +32,7 @@ _SMALL = {
 def split_names(text: str) -> list[str]:
     """Names of several people in one line, without degrees and forms of address."""
     pieces = re.split(
-        r"\s*(?:;|&|\band\b|\bund\b|\bet\b|,(?!\s*(?:Jr|Sr|M\.?A|B\.?A|D\.?D|Ph|M\.?D|LL|Esq|S\.?J)\b))\s*",
+        r"\s*(?:[;•·|]|&|\band\b|\bund\b|\bet\b|,(?!\s*(?:Jr|Sr|M\.?A|B\.?A|D\.?D|Ph|M\.?D|LL|Esq|S\.?J)\b))\s*",
         text,
         flags=re.I,
     )

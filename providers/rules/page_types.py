@@ -9,7 +9,7 @@ from statistics import median
 from rapidfuzz import fuzz
 
 from providers.rules.proposal import Proposal
-from providers.rules.type_order import EITHER_END, likeliest
+from providers.rules.type_order import AT_THE_END, AT_THE_END_AS, likeliest
 
 CONTENTS = re.compile(
     r"^(?:table\s+of\s+)?contents\b|^(?:inhalt(?:s(?:verzeichnis|übersicht))?|table\s+des\s+mati[eè]res|sommaire"
@@ -92,7 +92,7 @@ def page_types(
     # Where numbers go on from the title page, prefaces have such as the text has.
     prefaces = [(kind, test) for kind, test in _FRONT if kind in PREFACES]
     _by_keyword(proposals, types, range(first_text, min(count // 3, first_text + 30)), prefaces, size)
-    thanks = [(kind, test) for kind, test in _FRONT if kind in EITHER_END]
+    thanks = [(kind, test) for kind, test in _FRONT if kind in AT_THE_END]
     _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), [*_BACK, *thanks], size)
     return _in_order(proposals, types, early, first_text, said)
 
@@ -134,8 +134,9 @@ def _in_order(
     for i in pages:
         proposal = proposals[i]
         assert proposal is not None  # such a page is unread
-        weights = {found[i]: _weight(proposal, found[i])}
-        if i < early:
+        kind = AT_THE_END.get(found[i], found[i]) if i >= 0.5 * len(found) else found[i]
+        weights = {kind: _weight(proposal, found[i])}
+        if i < early and found[i] != "list":
             before = i < first_text and proposal.rows >= 5
             listed = LISTED_BEFORE if before else LISTED
             looks = listed * contents_score(proposal) + LEADERS * (proposal.leaders >= 0.4)
@@ -144,7 +145,7 @@ def _in_order(
             weights["index"] = max(weights.get("index", 0.0), LISTED * min(1.0, proposal.listed))
         evidence.append(weights)
     for i, kind in zip(pages, likeliest(evidence), strict=True):
-        found[i] = kind
+        found[i] = AT_THE_END_AS.get(kind, kind)
     return found
 
 
@@ -188,7 +189,7 @@ def _title_and_copyright(
         # Without ©, as older books: a few rows in small type that say who printed the book, or when.
         if p is None or types[i] is not None or i in said or not 3 <= p.words <= 150 or p.largest > 1.2 * size:
             continue
-        if any(PRINTED.match(line.strip()) for line in p.first_lines):
+        if any(PRINTED.search(line.strip()) for line in p.first_lines):
             anchor = i
             types[i] = "copyright"
             break
@@ -222,6 +223,11 @@ def _title_and_copyright(
         return (min(p.rows, 3) + 2.0 * before, p.words > 3, p.largest >= 0.9 * largest, i if anchor is not None else -i)
 
     title = max(candidates, key=rank) if named is None else named
+    chosen = proposals[title]
+    if named is None and chosen is not None:
+        # A cover says what the title page says, and comes before it.
+        again = [i for i in candidates if i > title and (p := proposals[i]) is not None and _same_display(chosen, p)]
+        title = again[0] if again else title
     types[title] = "title_page"
     for i in candidates:
         p, t = proposals[i], proposals[title]
@@ -236,9 +242,16 @@ def _title_and_copyright(
             types[i] = "cover"
 
 
+def _same_display(a: Proposal, b: Proposal) -> bool:
+    """The same rows in large type, whatever their size."""
+    alike = fuzz.ratio(" ".join(a.first_lines).casefold(), " ".join(b.first_lines).casefold())
+    return alike >= 90 and abs(a.rows - b.rows) <= 1 and a.rows >= 2
+
+
 PRINTED = re.compile(
     r"^(?:first|second|third|re)?[\s-]*(?:published|printed|impression|edition|printing)\b.*(?:\d{4}|\bin\b|\bby\b)"
-    r"|^(?:all\s+rights\s+reserved|press\s+of|printed|erstausgabe|druck|imprimé)\b",
+    r"|^(?:all\s+rights\s+reserved|press\s+of|erstausgabe|druck|imprimé)\b|\bprinted\s+(?:and\s+bound\s+)?(?:by|in|at)\b"
+    r"|\b(?:suggested\s+citation|public\s+domain)\b",
     re.I,
 )
 """Rows of a copyright page that has no notice."""

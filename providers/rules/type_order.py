@@ -29,8 +29,13 @@ ORDER: Mapping[str, int] = {
     "bibliography": 10,
     "index": 11,
     "colophon": 12,
+    "closing_acknowledgements": 10,
 }
 """Place of each type in a book; equal ones come in any order. Blank and unread pages lie anywhere and are passed over."""
+
+AT_THE_END = {"acknowledgements": "closing_acknowledgements"}
+"""Parts that stand before the text in some books, after it in others: what they are called here in the second half."""
+AT_THE_END_AS = {there: kind for kind, there in AT_THE_END.items()}
 
 BODY = ORDER["body"]
 
@@ -42,8 +47,6 @@ BACK = 2.5
 """Cost of a part that should have come before: prefaces stand on either side of the contents, title pages do not."""
 FRONT_IN_BODY = 4.0
 """Cost of front matter after the text has begun."""
-EITHER_END = {"acknowledgements"}
-"""Parts that stand before the text in some books, after it in others."""
 CONTENTS_IN_BODY = 2.0
 """Contents stand at the end of French books, and before each part of some."""
 
@@ -54,8 +57,6 @@ def cost(before: str, after: str) -> float:
         return 0.0
     if after == "body":
         return BEGIN if ORDER[before] < BODY else BACK - 1
-    if ORDER[before] >= BODY and after in EITHER_END:
-        return ON
     if before == "body" and ORDER[after] < BODY:
         return CONTENTS_IN_BODY if after in ("toc", "introduction") else FRONT_IN_BODY
     if ORDER[after] >= ORDER[before]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from providers.rules.contents import extract
 from providers.rules.labels import propose, sequence
 from providers.rules.metadata import Metadata
 from providers.rules.metadata import extract as read_metadata
@@ -59,6 +60,26 @@ class TestContents:
         entries = read(contents_page(*rows))
         assert [entry.level for entry in entries] == [1, 2, 2, 2, 1, 2, 2, 2]
 
+    def test_a_chapters_number_in_a_row_of_its_own_goes_with_its_title(self) -> None:
+        rows = [("CHAPTER I.", None, 100), ("THE HARBOUR", "1"), ("CHAPTER II.", None, 100), ("THE PILOT", "19")]
+        assert [(e.title, e.printed) for e in read(contents_page(*rows))] == [
+            ("CHAPTER I. THE HARBOUR", "1"),
+            ("CHAPTER II. THE PILOT", "19"),
+        ]
+
+    def test_a_part_without_a_title_is_not_joined_to_its_first_chapter(self) -> None:
+        rows = [("PART I", None, 100), ("The Harbour", "1"), ("PART II", None, 100), ("The Pilot", "19")]
+        assert [e.title for e in read(contents_page(*rows))] == ["PART I", "The Harbour", "PART II", "The Pilot"]
+
+    def test_contents_at_the_end_list_what_stands_before_them(self) -> None:
+        part = page(line("PREMIÈRE PARTIE", 120, 200, 14), line("LE FLEUVE", 140, 230, 20))
+        pages = {1: part, 2: page(), **{n: body(str(n)) for n in range(3, 12)}}
+        contents = contents_page(("PREMIÈRE PARTIE. — LE FLEUVE", None), ("I. Le gué", "3"), ("II. La barque", "7"))
+        found = extract(
+            [(12, contents)], (), {n: str(n) for n in pages}, [(n, propose(reading)) for n, reading in pages.items()]
+        )
+        assert found[0].page == 1
+
     @pytest.mark.parametrize("number", ["Page 3 of 17", "– iii –", "[3]"])
     def test_the_pages_own_number_is_no_entry(self, number: str) -> None:
         rows = contents_page(("Boats and crews", "1"), ("Ropes in the wind", "20"), ("Sails at evening", "40"))
@@ -112,6 +133,22 @@ class TestHeaders:
         found = sequence(pages)
         assert {label.running_header for label in found[0::5]} == {None}
         assert {label.running_header for label in found[1::5]} == {"BOATS AND CREWS"}
+
+    def test_headers_of_chapters_so_short_that_none_recurs(self) -> None:
+        words = ("anchors", "boats", "crews", "dunes", "ebb", "fog", "gulls", "harbours", "islands", "jetties")
+        pages = []
+        for n in range(1, 11):
+            header = line(f"{words[n - 1]} of the {words[-n]}", 50, 40)
+            pages.append(propose(page(header, line(str(n), 350, 40), *body(None).lines)))
+        assert all(label.running_header for label in sequence(pages))
+
+    def test_a_large_line_at_the_head_of_chapters_is_no_header(self) -> None:
+        pages = []
+        for n in range(1, 31):
+            reading = body(str(n))
+            lines = [line(f"CHAPTER {n // 3 + 1}", 140, 100, 14), *reading.lines] if n % 3 == 1 else reading.lines
+            pages.append(propose(page(*lines)))
+        assert {label.running_header for label in sequence(pages)} == {None}
 
 
 class TestLabels:
@@ -168,6 +205,34 @@ class TestPageTypes:
         rows = [(f"Of boats number {i}", str(9 * i)) for i in range(1, 8)]
         pages = [front_matter()[0], printer, contents_page(*rows), page(), *[body(str(n)) for n in range(1, 12)]]
         assert types_of(*pages)[:3] == ["title_page", "copyright", "toc"]
+
+    def test_a_printer_behind_the_place(self) -> None:
+        printer = page(
+            line("LONDON: PRINTED BY W. CLOWES AND SONS,", 80, 500, 8), line("STAMFORD STREET.", 120, 512, 8)
+        )
+        pages = [front_matter()[0], printer, *[body(str(n)) for n in range(1, 12)]]
+        assert types_of(*pages)[:2] == ["title_page", "copyright"]
+
+    def test_a_cover_says_what_the_title_page_says(self) -> None:
+        rows = [
+            line("Boats at Risk", 60, 120, 26),
+            line("A Review of Practice", 60, 160, 14),
+            line("June 2009", 60, 220, 11),
+        ]
+        pages = [
+            page(*rows),
+            page(),
+            page(*rows),
+            notice_page("Copyright © 2009"),
+            *[body(str(n)) for n in range(1, 12)],
+        ]
+        assert types_of(*pages)[:4] == ["cover", "blank", "title_page", "copyright"]
+
+    def test_a_list_of_figures_behind_contents_is_a_list(self) -> None:
+        rows = [(f"Of boats number {i} {'.' * 20}", str(9 * i)) for i in range(1, 8)]
+        figures = contents_page(*rows, heading="LIST OF FIGURES")
+        pages = [*front_matter(), contents_page(*rows), figures, *[body(str(n)) for n in range(1, 12)]]
+        assert types_of(*pages)[2:4] == ["toc", "list"]
 
     def test_contents_without_a_heading_before_the_text(self) -> None:
         rows = [(f"Of boats number {i}", str(9 * i)) for i in range(1, 8)]
@@ -233,6 +298,7 @@ class TestImprint:
             (("BRANDT PRESS", "Des Moines, Iowa"), "Brandt Press", "Des Moines"),
             (("ACADEMIC HOUSE", "San Diego London Boston New York Sydney"), "Academic House", "San Diego"),
             (("CAMBRIDGE", "AT THE UNIVERSITY PRESS", "1925"), "Cambridge University Press", "Cambridge"),
+            (("LONDON:", "JOHN MURGATROYD, ALBEMARLE STREET.", "1858."), "John Murgatroyd", "London"),
             (("STOWBRIDGE", "PRINTED FOR THE RECORD SOCIETY", "1899"), "Record Society", "Stowbridge"),
         ],
     )
@@ -258,6 +324,17 @@ class TestImprint:
                 "OXBRIDGE UNIVERSITY PRESS",
                 "Oxford",
             ),
+            (
+                ("FENBRIDGE", "UNIVERSITY PRESS"),
+                (
+                    "Fenbridge, New York, Melbourne, Madrid, Cape Town",
+                    "Published in the United States by Fenbridge University Press, New York",
+                    "© Anna Lee 2008",
+                ),
+                "Fenbridge University Press",
+                "Fenbridge",
+            ),
+            (("Sommer",), ("Sommer Heidelberg Dordrecht London New York", "© Sommer 2011"), "Sommer", "Heidelberg"),
             (
                 ("Lindenhof Verlag",),
                 ("© Lindenhof Verlag, Frankfurt am Main 2003",),
@@ -328,6 +405,20 @@ class TestTitleAndNames:
         rows = [line("Proceedings of the", 60, 120, 26), line("Third Workshop on Boats", 60, 150, 26)]
         assert metadata_of(page(*rows)).title == "Proceedings of the Third Workshop on Boats"
 
+    def test_a_subtitle_that_the_citation_has_behind_the_title(self) -> None:
+        rows = [line("Boats at Risk", 60, 120, 26), line("A Review of Practice", 60, 150, 14)]
+        found = metadata_of(
+            page(*rows), "© 2009", "Suggested citation: Boats at Risk: A Review of Practice. London: Sea; 2009."
+        )
+        assert (found.title, found.subtitle) == ("Boats at Risk", "A Review of Practice")
+
+    @pytest.mark.parametrize(
+        ("row", "subtitle"), [("With an Account of Its Rivers", True), ("With numerous illustrations", False)]
+    )
+    def test_with_what(self, row: str, subtitle: bool) -> None:
+        found = metadata_of(page(line("Boats of the North", 60, 120, 26), line(row, 60, 170, 13)))
+        assert found.subtitle == (row if subtitle else None)
+
     def test_the_second_edition_is_no_part_of_it(self) -> None:
         rows = [line("Boats of the North", 60, 120, 26), line("Second, Revised Edition", 60, 170, 13)]
         assert (metadata_of(page(*rows)).title, metadata_of(page(*rows)).subtitle) == ("Boats of the North", None)
@@ -337,6 +428,8 @@ class TestTitleAndNames:
         [
             (("Mikhail Orlov", "", "TRANSLATED WITH AN INTRODUCTION BY", "Rosamund Edge"), ["Mikhail Orlov"]),
             (("with drawings by Iain Ross", "", "Fiona Lee"), ["Fiona Lee"]),
+            (("Anna Lee • Tom Wood",), ["Anna Lee", "Tom Wood"]),
+            (("BY THE", "REV. H. G. WOOD, D.D."), ["H. G. Wood"]),
             (("Edited by", "Anna Lee", "Tom Wood"), ["Anna Lee", "Tom Wood"]),
             (("Anna Lee", "", "Edited by", "Tom Wood"), ["Anna Lee"]),
             (("TRANSCRIBED AND EDITED BY", "WILLIAM CADE, M.A., F.S.A."), ["William Cade"]),
