@@ -1069,6 +1069,7 @@ RESTARTS = Design(
         (0.86, 10, "1899"),
     ),
     copyright_page=(
+        "Printed by T. Wilson, High Street, Stowbridge",
         "The impression is limited to one hundred and fifty copies, of which this is number ninety-one, for "
         "the Society’s members.",
     ),
@@ -1581,14 +1582,12 @@ SPANISH = Design(
     year=1995,
     isbn=(SPANISH_ISBN[0],),
     language="es",
-    text="La mañana llegaba despacio sobre los tejados del pueblo. No había nadie en la calle y las ventanas estaban todavía oscuras. Él bajó "
-    "por el camino que tantas veces había tomado cuando era niño. El puente era nuevo, pero el río era el "
-    "mismo. Le parecía que nada de "
-    "aquello lo había dejado nunca. Decían que el viejo molinero ya no vivía. En la plaza esperaban los carros "
-    "de los campesinos, y olía a "
-    "pan y a lluvia. Ella le preguntó si quería quedarse, y él no supo qué responder. Por la noche se quedaron "
-    "en la cocina y hablaron de "
-    "los años pasados. Después se levantó, tomó su abrigo y salió sin decir una palabra. ",
+    text="La mañana llegaba despacio sobre los tejados del pueblo. No había nadie en la calle y las ventanas "
+    "estaban todavía oscuras. Él bajó por el camino que tantas veces había tomado cuando era niño. El puente "
+    "era nuevo, pero el río era el mismo. Le parecía que nada de aquello lo había dejado nunca. Decían que el "
+    "viejo molinero ya no vivía. En la plaza esperaban los carros de los campesinos, y olía a pan y a lluvia. "
+    "Ella le preguntó si quería quedarse, y él no supo qué responder. Por la noche se quedaron en la cocina y "
+    "hablaron de los años pasados. Después se levantó, tomó su abrigo y salió sin decir una palabra. ",
     title_page=(
         (0.14, 13, "Carmen Ibáñez Soto"),
         (0.28, 26, "Los caminos del agua"),

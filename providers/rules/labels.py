@@ -145,7 +145,7 @@ def _edge_lines(edge: Sequence[Row], rows: Sequence[Row], height: float, *, top:
             EdgeLine(
                 text=text,
                 place=round(row.middle / height, 3),
-                height=round(row.height, 1),
+                height=round(max(word.box[3] - word.box[1] for word in words), 1),
                 numbered=numbered,
                 gap=round(gap, 1),
                 row=index,

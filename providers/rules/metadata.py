@@ -327,11 +327,26 @@ def _title(
         known = any(_same(title, witness) for witness in witnesses)
         if not known and fuzz.partial_ratio(_letters(cited[0]), _letters(title_page.text)) >= 85:
             return cited[0], None, cited[1], FORMULA, "citation"
+    whole = _with_article(title, [*witnesses, *(page.text for page in book if page.kind == "half_title")])
+    if whole is not None:
+        return whole, subtitle, title_page.number, TWICE, "title_page"
     if any(_same(title, witness) for witness in witnesses if witness):
         return title, subtitle, title_page.number, TWICE, "title_page"
     sure = [word.confidence for row in display[start:end] for word in row.words if word.confidence is not None]
     doubtful = bool(sure) and sum(sure) / len(sure) < 80
     return title, subtitle, title_page.number, DOUBTFUL if doubtful else ONCE, "title_page"
+
+
+_ARTICLE = re.compile(r"^(?:the|an?|der|die|das|ein|eine|les?|la|un|une|el|los|las|il|lo|gli)\W+", re.I)
+
+
+def _with_article(title: str, witnesses: Sequence[str]) -> str | None:
+    """Half title and running headers have an article that the title page has in small type, where engines lose it."""
+    for witness in witnesses:
+        match = _ARTICLE.match(witness)
+        if match and not _ARTICLE.match(title) and _letters(witness[match.end() :]) == _letters(title):
+            return f"{match[0].strip().capitalize()} {title}"
+    return None
 
 
 def _same(a: str, b: str) -> bool:

@@ -87,7 +87,8 @@ def page_types(
     _title_and_copyright(proposals, types, labels, front, said, size)
     early = min(count, max(front + 2, 30))
     _dedication(proposals, types, range(first_text))
-    _contents(proposals, types, early)
+    _contents(proposals, types, range(early))
+    _contents(proposals, types, range(max(early, count - LAST), count))
     _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
     # Where numbers go on from the title page, prefaces have such as the text has.
     prefaces = [(kind, test) for kind, test in _FRONT if kind in PREFACES]
@@ -136,7 +137,7 @@ def _in_order(
         assert proposal is not None  # such a page is unread
         kind = AT_THE_END.get(found[i], found[i]) if i >= 0.5 * len(found) else found[i]
         weights = {kind: _weight(proposal, found[i])}
-        if i < early and found[i] != "list":
+        if i < min(early, 0.5 * len(found)) and found[i] != "list":
             before = i < first_text and proposal.rows >= 5
             listed = LISTED_BEFORE if before else LISTED
             looks = listed * contents_score(proposal) + LEADERS * (proposal.leaders >= 0.4)
@@ -203,7 +204,7 @@ def _title_and_copyright(
         and (p := proposals[i]) is not None
         and p.words <= 80
         and p.numbered * p.rows <= 3  # a date, the number of the edition
-        and not any(test.match(line.strip(" .:")) for line in p.first_lines[:2] for _, test in _FRONT + _BACK)
+        and not _headed_by_a_keyword(p)
     ]
     if not candidates and named is None and "title_page" not in said.values():
         first = next((i for i in near if types[i] != "blank"), None)
@@ -240,6 +241,14 @@ def _title_and_copyright(
             types[i] = "cover" if i == 0 and whole else "half_title"
         elif i == 0 and p.words <= 40:
             types[i] = "cover"
+
+
+def _headed_by_a_keyword(proposal: Proposal) -> bool:
+    """But "Introduction / to / Rowing" is a title."""
+    lines = [line.strip(" .:") for line in proposal.first_lines[:3]]
+    if len(lines) > 1 and re.match(r"(?:to|into|zu[rm]?)\b", lines[1], re.I) and "introduction" in lines[0].casefold():
+        return False
+    return any(test.match(line) for line in lines[:2] for _, test in _FRONT + _BACK)
 
 
 def _same_display(a: Proposal, b: Proposal) -> bool:
@@ -304,9 +313,13 @@ def _dedication(proposals: Sequence[Proposal | None], types: list[str | None], p
             types[i] = "dedication"
 
 
-def _contents(proposals: Sequence[Proposal | None], types: list[str | None], limit: int) -> None:
+LAST = 12
+"""Pages at the end of a book that may be its contents, as in French books."""
+
+
+def _contents(proposals: Sequence[Proposal | None], types: list[str | None], pages: range) -> None:
     running = None
-    for i in range(limit):
+    for i in pages:
         p = proposals[i]
         if p is None or types[i] is not None:
             running = running if types[i] == "blank" else None
@@ -320,6 +333,11 @@ def _contents(proposals: Sequence[Proposal | None], types: list[str | None], lim
             types[i] = running
         else:
             running = None
+
+
+def _heads_with_number(proposal: Proposal, row: int) -> bool:
+    """The row is a running header, however tall an engine's box around its number is."""
+    return any(edge.row == row and edge.numbered for edge in proposal.headers)
 
 
 def _by_keyword(
@@ -346,7 +364,7 @@ def _by_keyword(
             found = running
         if found is not None:
             running = found
-        elif any(h.row <= 3 and h.height >= 1.25 * size for h in p.headings):
+        elif any(h.row <= 3 and h.height >= 1.25 * size and not _heads_with_number(p, h.row) for h in p.headings):
             running = None
         if running is not None:
             types[i] = running

@@ -234,6 +234,38 @@ class TestPageTypes:
         pages = [*front_matter(), contents_page(*rows), figures, *[body(str(n)) for n in range(1, 12)]]
         assert types_of(*pages)[2:4] == ["toc", "list"]
 
+    def test_an_index_with_leaders_at_the_end_of_a_short_book_is_no_contents(self) -> None:
+        rows = [
+            (f"{word} {'.' * 30}", str(3 * i % 20 + 1))
+            for i, word in enumerate(["anchor", "boat", "crew", "dune", "ebb", "fog", "gull"])
+        ]
+        pages = [*front_matter(), *[body(str(n)) for n in range(1, 18)], contents_page(*rows, heading="Index")]
+        assert types_of(*pages)[-1] != "toc"
+
+    def test_contents_at_the_end_of_a_long_book(self) -> None:
+        rows = [(f"Of boats number {i}", str(9 * i)) for i in range(1, 8)]
+        pages = [
+            *front_matter(),
+            *[body(str(n)) for n in range(1, 90)],
+            contents_page(*rows, heading="TABLE DES MATIÈRES"),
+        ]
+        assert types_of(*pages)[-1] == "toc"
+
+    def test_an_introduction_to_something_is_a_title(self) -> None:
+        title = page(line("Introduction", 120, 120, 26), line("to", 190, 150, 20), line("Rowing", 150, 180, 26))
+        assert (
+            types_of(title, notice_page("Copyright © 2009"), *[body(str(n)) for n in range(1, 12)])[0] == "title_page"
+        )
+
+    def test_a_preface_goes_on_under_a_header_whose_number_has_a_tall_box(self) -> None:
+        second = body(None)
+        header = line("iv BOATS OF THE NORTH", 50, 40, 8)
+        x0, y0, x1, _ = header.words[0].box
+        header.words[0] = Word("iv", (x0, y0 - 6, x1, y0 + 10), 96)
+        preface = [body(None, heading="Preface"), page(header, *second.lines)]
+        found = types_of(*front_matter(), *preface, *[body(str(n)) for n in range(1, 12)])
+        assert found[2:5] == ["preface", "preface", "body"]
+
     def test_contents_without_a_heading_before_the_text(self) -> None:
         rows = [(f"Of boats number {i}", str(9 * i)) for i in range(1, 8)]
         pages = [*front_matter(), contents_page(*rows, heading=None), page(), *[body(str(n)) for n in range(1, 12)]]
@@ -418,6 +450,12 @@ class TestTitleAndNames:
     def test_with_what(self, row: str, subtitle: bool) -> None:
         found = metadata_of(page(line("Boats of the North", 60, 120, 26), line(row, 60, 170, 13)))
         assert found.subtitle == (row if subtitle else None)
+
+    def test_the_half_title_has_the_article_that_the_title_page_lost(self) -> None:
+        title = page(line("HEIR OF DUNMORE", 60, 120, 26), line("ANNA LEE", 150, 220, 12), line("LONDON", 150, 500))
+        half = page(line("The Heir of Dunmore", 100, 180, 12))
+        pages = [half, page(), title, notice_page("© Anna Lee"), *[body(str(n)) for n in range(1, 12)]]
+        assert read_metadata(list(enumerate(pages, 1))).title == "The Heir of Dunmore"
 
     def test_the_second_edition_is_no_part_of_it(self) -> None:
         rows = [line("Boats of the North", 60, 120, 26), line("Second, Revised Edition", 60, 170, 13)]
