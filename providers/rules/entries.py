@@ -83,6 +83,7 @@ def read_entries(pages: Sequence[tuple[int, PageReading]]) -> list[RawEntry]:
     if pieces and numbered < 0.3 * len(pieces):
         pieces = _numbers_on_the_left(pieces) or pieces
     pieces = _without_authors(pieces)
+    _mend_ones(pieces)
     _mend_numbering(pieces)
     entries = []
     for group in _joined(pieces):
@@ -416,8 +417,22 @@ def _without_authors(pieces: list[_Piece]) -> list[_Piece]:
     for step in (1, -1):
         authors = {i + step for i in numbered} & names
         if len(authors) >= max(3, EACH * len(numbered)):
+            # Also those of entries whose number was lost: what does not follow another name.
+            authors |= {i for i in names if 0 <= i - step < len(pieces) and i - step not in names}
             return [piece for i, piece in enumerate(pieces) if i not in authors]
     return pieces
+
+
+def _mend_ones(pieces: Sequence[_Piece]) -> None:
+    """ "ii" for 11: a roman number that stands where the arabic one is between its neighbours."""
+    for i, piece in enumerate(pieces):
+        if piece.printed is None or set(piece.printed) != {"i"}:
+            continue
+        before = next((n for other in reversed(pieces[:i]) if (n := _arabic(other)) is not None), None)
+        after = next((n for other in pieces[i + 1 :] if (n := _arabic(other)) is not None), None)
+        ones = "1" * len(piece.printed)
+        if before is not None and after is not None and before <= int(ones) <= after:
+            piece.printed = ones
 
 
 _NUMBERING = re.compile(r"^(\d{1,3}(?:[.:,;·-]{1,2}\d{1,3}){0,3})[.:,;)]*$")

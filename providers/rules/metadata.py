@@ -327,9 +327,9 @@ def _title(
         known = any(_same(title, witness) for witness in witnesses)
         if not known and fuzz.partial_ratio(_letters(cited[0]), _letters(title_page.text)) >= 85:
             return cited[0], None, cited[1], FORMULA, "citation"
-    whole = _with_article(title, [*witnesses, *(page.text for page in book if page.kind == "half_title")])
+    whole = _in_full(title, [_run_on(page.rows) for page in book if page.kind == "half_title"] + witnesses, title_page)
     if whole is not None:
-        return whole, subtitle, title_page.number, TWICE, "title_page"
+        return _printed_case(whole, book, title_case, told), subtitle, title_page.number, TWICE, "title_page"
     if any(_same(title, witness) for witness in witnesses if witness):
         return title, subtitle, title_page.number, TWICE, "title_page"
     sure = [word.confidence for row in display[start:end] for word in row.words if word.confidence is not None]
@@ -337,15 +337,16 @@ def _title(
     return title, subtitle, title_page.number, DOUBTFUL if doubtful else ONCE, "title_page"
 
 
-_ARTICLE = re.compile(r"^(?:the|an?|der|die|das|ein|eine|les?|la|un|une|el|los|las|il|lo|gli)\W+", re.I)
-
-
-def _with_article(title: str, witnesses: Sequence[str]) -> str | None:
-    """Half title and running headers have an article that the title page has in small type, where engines lose it."""
+def _in_full(title: str, witnesses: Sequence[str], page: _Page) -> str | None:
+    """The title as half title or running headers have it, where the title page has its first words in small type, which engines
+    lose: "THE" or "OF" alone, while longer words are still there."""
+    there = {_letters(word.text) for row in page.rows for word in row.words}
     for witness in witnesses:
-        match = _ARTICLE.match(witness)
-        if match and not _ARTICLE.match(title) and _letters(witness[match.end() :]) == _letters(title):
-            return f"{match[0].strip().capitalize()} {title}"
+        words = witness.split()
+        for first in range(1, min(len(words), 8)):
+            lost = [_letters(word) for word in words[:first]]
+            if _letters(" ".join(words[first:])) == _letters(title) and all(len(w) <= 3 or w in there for w in lost):
+                return " ".join(words)
     return None
 
 

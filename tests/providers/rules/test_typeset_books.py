@@ -54,6 +54,20 @@ class TestContents:
         above = [row for pair in zip(rows[1::2], rows[::2], strict=True) for row in pair]
         assert [(e.title, e.printed) for e in read(contents_page(*above))] == expected
 
+    def test_authors_of_entries_whose_number_was_lost(self) -> None:
+        rows: list[tuple[str, str | None]] = [("Of the boats and crews", None), ("Anna Lee", None)]
+        for title, number, author in (
+            ("Ropes", "21", "Tom Wood"),
+            ("Sails", "41", "Eva Holm"),
+            ("Winds", "61", "R. Stone"),
+        ):
+            rows += [(title, number), (author, None)]
+        assert [e.title for e in read(contents_page(*rows))] == ["Of the boats and crews", "Ropes", "Sails", "Winds"]
+
+    def test_eleven_that_was_read_as_a_roman_number(self) -> None:
+        rows = [("Preface", "ii"), ("Boats", "1"), ("Ropes", "9"), ("Sails", "ii"), ("Winds", "13")]
+        assert [e.printed for e in read(contents_page(*rows))] == ["ii", "1", "9", "11", "13"]
+
     def test_parts_without_numbers_that_look_like_names_are_entries(self) -> None:
         rows = [("Old Friends", None), *[(f"Of boats number {i}", str(9 * i)) for i in (1, 2, 3)]]
         rows += [("New Worlds", None), *[(f"Of ropes number {i}", str(9 * i)) for i in (4, 5, 6)]]
@@ -456,6 +470,12 @@ class TestTitleAndNames:
         half = page(line("The Heir of Dunmore", 100, 180, 12))
         pages = [half, page(), title, notice_page("© Anna Lee"), *[body(str(n)) for n in range(1, 12)]]
         assert read_metadata(list(enumerate(pages, 1))).title == "The Heir of Dunmore"
+
+    def test_running_headers_have_the_first_words_of_a_title_whose_small_word_was_lost(self) -> None:
+        rows = [line("THE ADVENTURES", 120, 90, 11), line("CAPTAIN BOLD", 60, 150, 26), line("ANNA LEE", 150, 260, 12)]
+        text = [body(str(n), "THE ADVENTURES OF CAPTAIN BOLD") for n in range(1, 12)]
+        pages = [page(*rows, line("LONDON", 150, 500)), notice_page("© Anna Lee"), *text]
+        assert read_metadata(list(enumerate(pages, 1))).title == "The Adventures of Captain Bold"
 
     def test_the_second_edition_is_no_part_of_it(self) -> None:
         rows = [line("Boats of the North", 60, 120, 26), line("Second, Revised Edition", 60, 170, 13)]
