@@ -17,7 +17,7 @@ from rapidfuzz import fuzz
 
 from providers.rules.entries import RawEntry, read_entries
 from providers.rules.labels import propose
-from providers.rules.layout import visual_rows, without_leaders
+from providers.rules.layout import has_leaders, last_stands_apart, visual_rows, without_leaders
 from providers.rules.levels import assign_levels
 from providers.rules.numerals import parse, roman_value
 from providers.rules.page_types import CONTENTS, LISTS, contents_score
@@ -220,6 +220,10 @@ def _plain(text: str) -> str:
     return re.sub(r"[\W_]+", " ", _NUMBERING.sub("", text).casefold()).strip()
 
 
+PAGES_IN_CHAPTER = 1000
+"""So that 3-12 comes after 2-40."""
+
+
 def _trailing_numbers(reading: PageReading) -> list[int]:
     """Values of the numbers in which rows end; roman ones count as 0."""
     found = []
@@ -232,6 +236,10 @@ def _trailing_numbers(reading: PageReading) -> list[int]:
                 break
             if number.style == "roman" and not number.upper and not number.repaired:
                 found.append(0)
+                break
+            if number.style == "composite" and (has_leaders(row.text) or last_stands_apart(row)):
+                chapter = number.prefix[:-1]
+                found.append(PAGES_IN_CHAPTER * int(chapter) + number.value if chapter.isdigit() else 0)
                 break
     return found
 
@@ -436,7 +444,9 @@ class _Places:
         self._body = body
         self._reading_of = reading_of
         self._contents = contents
-        self._after = max(contents, default=0) + 1
+        last = max(contents, default=0)
+        # Contents at the end of a book have nothing after them.
+        self._after = last + 1 if last <= 0.5 * max(body, default=0) else 1
         self._lines: dict[int, list[str]] = {}
         self._read: set[int] = set()
         self._exact: dict[str, list[int]] | None = None

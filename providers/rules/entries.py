@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 
 from providers.rules.layout import Row, row_of, type_height, visual_rows
-from providers.rules.numerals import parse, printed, roman_value
+from providers.rules.names import looks_like_name
+from providers.rules.numerals import folio, parse, printed, roman_value
 from providers.rules.page_types import CONTENTS, LISTS
 from schemas.reading import Box, Line, PageReading, Word
 
@@ -55,7 +56,15 @@ _KEYWORD = re.compile(
     r"[.:]?\s*[—–:-]?\s*(.*)$",
     re.I,
 )
-_PARTS = {"part", "book", "volume", "teil", "partie", "livre", "parte", "libro"}
+_PARTS = {"part", "book", "volume", "teil", "buch", "band", "partie", "livre", "parte", "libro"}
+_ORDINAL = re.compile(
+    r"^(first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|erste[rs]?|zweite[rs]?|dritte[rs]?|vierte[rs]?|fünfte[rs]?"
+    r"|sechste[rs]?|siebte[rs]?|achte[rs]?|neunte[rs]?|zehnte[rs]?|premi[eè]re?|deuxi[eè]me|seconde?|troisi[eè]me|quatri[eè]me"
+    r"|cinqui[eè]me|sixi[eè]me|prim[ao]|primer[ao]?|segund[ao]|secondo|seconda|tercer[ao]?|terz[ao]|cuart[ao]|quart[ao]|quint[ao])\s+"
+    r"(part|book|chapter|teil|buch|band|kapitel|partie|livre|chapitre|parte|libro|cap[íi]tulo|capitolo)\b",
+    re.I,
+)
+"""Parts and chapters that are numbered by a word before them."""
 _DECIMAL = re.compile(r"^((?:\d{1,3}|[A-Z])(?:\.\d{1,3})+|\d{1,3})[.)]?(?:\s+|(?=[A-Z“‘]))(?=\S)(.+)$")
 _ROMAN = re.compile(r"^([IVXLC]{1,7})[.)]?\s+(\S.*)$")
 _LETTER = re.compile(r"^([A-Z])([.)]?)\s+(\S.*)$")
@@ -73,6 +82,8 @@ def read_entries(pages: Sequence[tuple[int, PageReading]]) -> list[RawEntry]:
     numbered = sum(piece.printed is not None for piece in pieces)
     if pieces and numbered < 0.3 * len(pieces):
         pieces = _numbers_on_the_left(pieces) or pieces
+    pieces = _without_authors(pieces)
+    _mend_ones(pieces)
     _mend_numbering(pieces)
     entries = []
     for group in _joined(pieces):
@@ -261,11 +272,11 @@ def _furniture(row: Row, index: int, count: int, reading: PageReading) -> bool:
     if index <= 3 and (CONTENTS.match(bare) or LISTS.match(bare)) and len(words) <= 5:
         return True
     edge = row.middle < 0.15 * reading.height or row.middle > 0.85 * reading.height
-    if edge and (index <= 1 or index >= count - 2) and len(words) == 1 and parse(text):
+    if edge and (index <= 1 or index >= count - 2) and folio(text) is not None:
         return True
     if index == 0 and edge and bare.isupper() and len(words) <= 4 and re.search(r"\bCONTENTS\b", bare):
         return True
-    return bool(re.fullmatch(r"(?:page|pages|seite|pag\.?|p\.|chapter|chap\.|chapter\s+page)", text, re.I))
+    return bool(re.fullmatch(r"(?:page|pages|seite|pag\.?|p\.|chap(?:ter|\.)?(?:\s+page)?)", text, re.I))
 
 
 def _is_page_number(text: str) -> bool:
@@ -286,13 +297,19 @@ def _cut(row: Row) -> tuple[list[Word], Word | None]:
     if len(words) == 1:
         alone = parse(last.text)
         return ([], last) if alone and not alone[0].upper and not alone[0].repaired else (words, None)
-    numbers = [n for n in parse(last.text) if n.style != "composite" or n.prefix[0].isalpha()]
+    gap = last.box[0] - words[-2].box[2]
+    far = gap > 1.2 * row.height
+    # "3.12" numbers a section, "3-12" a page; in running text it is a stretch of years or pages.
+    apart = dotted or far
+    numbers = [
+        n
+        for n in parse(last.text)
+        if n.style != "composite" or n.prefix[0].isalpha() or (apart and n.prefix[-1] in "-–—")
+    ]
     if not numbers or (last.confidence is not None and last.confidence < _NOISE):
         return _without_noise(words, dotted=dotted), None
     number = numbers[0]
-    gap = last.box[0] - words[-2].box[2]
-    far = gap > 1.2 * row.height
-    if number.style == "roman" and (number.upper or number.repaired) and not (dotted or far):
+    if number.style == "roman" and (number.upper or number.repaired) and not apart:
         return _without_noise(words, dotted=dotted), None
     title = _without_noise(words[:-1], dotted=dotted)
     if not any(c.isalpha() for word in title for c in word.text):
@@ -383,6 +400,41 @@ def _numbers_on_the_left(pieces: list[_Piece]) -> list[_Piece] | None:
     return result
 
 
+EACH = 0.6
+"""Share of the entries that have an author below or above them, where rows of names are authors: parts have several entries."""
+
+
+def _without_authors(pieces: list[_Piece]) -> list[_Piece]:
+    """Without the rows that say who wrote an entry, of a collection."""
+    names = {
+        i
+        for i, piece in enumerate(pieces)
+        if piece.printed is None
+        and looks_like_name(text := " ".join(word.text for word in piece.words))
+        and not _KEYWORD.match(text)
+    }
+    numbered = [i for i, piece in enumerate(pieces) if piece.printed is not None]
+    for step in (1, -1):
+        authors = {i + step for i in numbered} & names
+        if len(authors) >= max(3, EACH * len(numbered)):
+            # Also those of entries whose number was lost: what does not follow another name.
+            authors |= {i for i in names if 0 <= i - step < len(pieces) and i - step not in names}
+            return [piece for i, piece in enumerate(pieces) if i not in authors]
+    return pieces
+
+
+def _mend_ones(pieces: Sequence[_Piece]) -> None:
+    """ "ii" for 11: a roman number that stands where the arabic one is between its neighbours."""
+    for i, piece in enumerate(pieces):
+        if piece.printed is None or set(piece.printed) != {"i"}:
+            continue
+        before = next((n for other in reversed(pieces[:i]) if (n := _arabic(other)) is not None), None)
+        after = next((n for other in pieces[i + 1 :] if (n := _arabic(other)) is not None), None)
+        ones = "1" * len(piece.printed)
+        if before is not None and after is not None and before <= int(ones) <= after:
+            piece.printed = ones
+
+
 _NUMBERING = re.compile(r"^(\d{1,3}(?:[.:,;·-]{1,2}\d{1,3}){0,3})[.:,;)]*$")
 
 
@@ -447,7 +499,7 @@ def _joined(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
 
 def _starts_entry(piece: _Piece) -> bool:
     text = " ".join(word.text for word in piece.words)
-    return bool(_KEYWORD.match(text) or _DECIMAL.match(text))
+    return bool(_KEYWORD.match(text) or _ORDINAL.match(text) or _DECIMAL.match(text))
 
 
 def _wraps(piece: _Piece, following: _Piece) -> bool:
@@ -457,6 +509,10 @@ def _wraps(piece: _Piece, following: _Piece) -> bool:
     text = " ".join(word.text for word in piece.words)
     if following.physical != piece.physical:
         return False
+    alone = _KEYWORD.match(text)
+    if alone and not alone[3]:
+        # "CHAPTER I." in a row of its own, its title in the next; below "PART I" the next may be its first chapter.
+        return alone[1].lower() not in _PARTS or following.printed is None
     gap = following.row.box[1] - piece.row.box[3]
     if gap > 1.2 * piece.row.height:
         return False
@@ -531,6 +587,9 @@ def split_number(text: str, words: Sequence[Word] = ()) -> tuple[str | None, str
             else "chapter"
         )
         return match[2], text, kind, 1
+    match = _ORDINAL.match(text)
+    if match:
+        return match[1], text, "part" if match[2].lower() in _PARTS else "chapter", 1
     match = _DECIMAL.match(text)
     if match and any(c.isalpha() for c in match[2]):
         return match[1], match[2].strip(), "", match[1].count(".") + 1

@@ -16,6 +16,19 @@ SIMILAR = 85
 """Two readings of one header: rapidfuzz ratio of their normalised texts at least this."""
 
 
+SHARE = 0.2
+"""Of the pages of text that have a header, where any that looks like those is one."""
+
+MOST = 0.4
+"""Of the pages of text that have a header in larger type than the text's."""
+
+LARGER = 1.15
+"""Height of a heading, as a multiple of the page's ordinary type."""
+
+LOWER = 0.04
+"""Share of the page's height below the first rows of other pages from which a line is a heading."""
+
+
 def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
     """Running header of each page as printed, without the page number.
 
@@ -31,6 +44,8 @@ def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
         if cluster is not None:
             members[cluster].append(i)
     accepted: dict[int, str] = {}
+    texts = sum(proposal is not None and proposal.words > 80 for proposal in proposals)
+    highest = _highest([line.place for line in tops if line is not None])
     for pages in members.values():
         lines = {i: line for i in pages if (line := tops[i]) is not None}
         place = median(line.place for line in lines.values())
@@ -39,11 +54,16 @@ def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
         if len(steady) < 3 or median(b - a for a, b in itertools.pairwise(steady)) > 6:
             continue  # headings that recur ("Summary") do so a chapter apart, headers on every second page or closer
         common = _spellings([lines[i].text for i in steady])
-        for i in steady:
-            accepted[i] = common.get(_key(lines[i].text), lines[i].text)
+        if place > highest + LOWER:
+            continue  # "CHAPTER" over every chapter recurs too, but lower than other pages begin
+        if len(steady) < MOST * texts and median(_larger(lines[i], proposals[i]) for i in steady) >= LARGER:
+            continue  # the same where pages have no headers
+        accepted |= {i: common.get(_key(lines[i].text), lines[i].text) for i in steady}
     slot = [line for i in accepted if (line := tops[i]) is not None]
-    texts = sum(proposal is not None and proposal.words > 80 for proposal in proposals)
-    if len(slot) >= max(3, 0.2 * texts):
+    if len(slot) < max(3, SHARE * texts):
+        # Chapters and sections of few pages: no header recurs, but each has the page's number beside it.
+        slot = _beside_numbers(tops, proposals)
+    if len(slot) >= max(3, SHARE * texts):
         place, height = median(line.place for line in slot), median(line.height for line in slot)
         capitals = sum(line.text.isupper() for line in slot) >= 0.9 * len(slot)
         numbered = sum(line.numbered for line in slot) >= 0.9 * len(slot)
@@ -55,6 +75,25 @@ def running_headers(proposals: Sequence[Proposal | None]) -> list[str | None]:
                 continue
             accepted[i] = line.text
     return [accepted.get(i) for i in range(len(proposals))]
+
+
+def _larger(line: EdgeLine, proposal: Proposal | None) -> float:
+    return line.height / proposal.type_height if proposal is not None and proposal.type_height else 1.0
+
+
+def _beside_numbers(tops: Sequence[EdgeLine | None], proposals: Sequence[Proposal | None]) -> list[EdgeLine]:
+    """Lines with a number at their end that stand where most of such lines do."""
+    pages = zip(tops, proposals, strict=True)
+    lines = [line for line, page in pages if line is not None and line.numbered and _larger(line, page) < LARGER]
+    if not lines:
+        return []
+    place, height = median(line.place for line in lines), median(line.height for line in lines)
+    return [line for line in lines if _stands_as(line, place, height)]
+
+
+def _highest(places: Sequence[float]) -> float:
+    """Where a quarter of the pages has begun: the height of the headers, or of text without any."""
+    return sorted(places)[len(places) // 4] if places else 1.0
 
 
 def _top_line(proposal: Proposal | None) -> EdgeLine | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _LABELLED = re.compile(
-    r"(?:ISBN|SBN|I5BN|1SBN)(?:[-–\s]?1[03])?\s*(?:\([^)]{1,20}\))?[:\s]*([0-9OoIlSB][0-9OoIlSBXx\s\-–—.]{8,22})"
+    r"(?:ISBN|SBN|I5BN|1SBN|(?i:International\s+Standard\s+Book\s+Number))(?:[-–\s]?1[03])?\s*(?:\([^)]{1,20}\))?[:\s]*([0-9OoIlSB][0-9OoIlSBXx\s\-–—.]{8,22})"
 )
 _BARE = re.compile(r"(?<!\d)(97[89][\s\-–]?(?:\d[\s\-–]?){9}\d)(?!\d)")
 _CONFUSED = str.maketrans({"O": "0", "o": "0", "I": "1", "l": "1", "S": "5", "B": "8", "x": "X"})

@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from providers.rules.headers import running_headers
-from providers.rules.layout import Row, has_leaders, type_height, visual_rows, without_leaders
-from providers.rules.numerals import Number, parse, printed, roman_value
+from providers.rules.layout import Row, has_leaders, last_stands_apart, type_height, visual_rows, without_leaders
+from providers.rules.numerals import Number, folio, parse, printed, roman_value
 from providers.rules.page_types import page_types
 from providers.rules.proposal import Candidate, EdgeLine, Heading, Proposal
 from schemas.reading import PageReading, Word
@@ -95,7 +95,10 @@ def _ends_in_number(row: Row) -> bool:
     if len(row.words) < 2:
         return False
     numbers = parse(row.words[-1].text)
-    return any(n.style == "arabic" or (n.style == "roman" and not n.repaired and not n.upper) for n in numbers)
+    if any(n.style == "arabic" or (n.style == "roman" and not n.repaired and not n.upper) for n in numbers):
+        return True
+    # "3-12" may be the pages of an article, unless it stands apart as in contents.
+    return any(n.style == "composite" for n in numbers) and (has_leaders(row.text) or last_stands_apart(row))
 
 
 _SECTION = re.compile(r"^(?:[A-Z]|\d{1,2})(?:\.\d{1,3}){1,3}\.?\s|^(?:chapter|part|appendix|section)\b", re.I)
@@ -142,7 +145,7 @@ def _edge_lines(edge: Sequence[Row], rows: Sequence[Row], height: float, *, top:
             EdgeLine(
                 text=text,
                 place=round(row.middle / height, 3),
-                height=round(row.height, 1),
+                height=round(max(word.box[3] - word.box[1] for word in words), 1),
                 numbered=numbered,
                 gap=round(gap, 1),
                 row=index,
@@ -173,10 +176,6 @@ def _page_number(text: str) -> bool:
     return any(not n.upper and (n.style != "roman" or not n.repaired or len(text) <= 5) for n in parse(text))
 
 
-_DECORATED = re.compile(
-    r"^(?:(?:page|p\.|seite|pag\.|página|s\.)\s*([^\s/]+)(?:\s*(?:of|/|von|de)\s*\d+)?|(\d+)\s*(?:of|/|von|de)\s*\d+)$",
-    re.I,
-)
 _YEAR = range(1450, 2101)
 
 
@@ -228,9 +227,9 @@ def _tokens(row: Row) -> list[tuple[str, float, float]]:
     words = row.words
     text = row.text
     middle = (row.box[0] + row.box[2]) / 2
-    match = _DECORATED.match(text.strip("-–—|[]() "))
-    if match and len(words) <= 5:
-        return [(match[1] or match[2], middle, 1.0)]
+    alone = folio(text)
+    if alone is not None and len(words) <= 5:
+        return [(alone, middle, 1.0)]
     counted = _of_all(text)
     if counted is not None:
         word = row.words[min(len(text[: counted.start(1)].split()), len(words) - 1)]
@@ -309,6 +308,8 @@ def sequence(
     for (label, inferred, confidence), header, kind in zip(labels, headers, kinds, strict=True):
         if inferred and kind in {"blank", "cover"}:
             label, inferred, confidence = None, False, 0.8
+        if kind in {"cover", "half_title", "title_page"}:
+            header = None  # a series, a report's number
         result.append(
             PageLabel(
                 label=label,
@@ -420,10 +421,10 @@ def _viterbi(
 def _entry_cost(state: _State, scores: Sequence[float], count: int) -> float:
     """What starting a run costs, in units of one number standing alone in the margin."""
     style, _, offset = state
-    if len(scores) == 1:
-        # A single number is believed only as front matter that counts its leaves from near the first one.
-        return 0.5 if style == "roman" and -3 <= offset - 1 <= 1 else 2.5
-    return 1.4 if len(scores) == 2 else 1.2
+    if style == "roman" and -3 <= offset - 1 <= 1:
+        # Front matter that counts its leaves from near the first one is believed of a single number.
+        return 0.5
+    return {1: 2.5, 2: 1.4}.get(len(scores), 1.2)
 
 
 def _change_cost(a: _State, b: _State) -> float:
@@ -502,13 +503,18 @@ def _read_off(
                 upper_end = min(upper_end, max(last + 1, 1 - offset_after))  # its first page is 1
         # Where numbers are lost inside a run they are lost at its ends too; where all are read, a page without one has none.
         reach = round(REACH * (1 / density - 1)) if len(observed) >= ENOUGH else 0
-        if style == "arabic" and 2 <= offset + first <= 3:
-            # An unnumbered first page of the text: its number can only be 1.
+        if style == "arabic" and 2 <= offset + first <= OPENING + 1:
+            # Unnumbered first pages of the text: their numbers can only be 1 and what follows it.
             opening = list(range(first - (offset + first) + 1, first))
-            if opening and opening[0] >= lower and all(_is_text(proposals[i]) for i in opening):
+            if opening and opening[0] >= lower and _is_opening([proposals[i] for i in opening]):
                 for i in opening:
-                    result[i] = (printed(style, prefix, offset + i), True, 0.5 * weight)
+                    if not _is_blank(proposals[i]):
+                        result[i] = (printed(style, prefix, offset + i), True, 0.5 * weight)
                 before = opening[0] - 1
+        if style == "roman" and before >= lower and offset + before >= 1 and _opens(proposals[before]):
+            # So has the first page of a preface.
+            result[before] = (printed(style, prefix, offset + before, upper=upper), True, 0.5 * weight)
+            before -= 1
         for i in range(before, max(lower, first - reach) - 1, -1):
             if offset + i < 1 or not (_is_text(proposals[i]) or _is_blank(proposals[i])):
                 break
@@ -537,6 +543,30 @@ def _read_off(
 
 def _is_blank(proposal: Proposal | None) -> bool:
     return proposal is not None and proposal.words == 0
+
+
+def _opens(proposal: Proposal | None) -> bool:
+    """Text under a heading in larger type."""
+    if proposal is None or not _is_text(proposal):
+        return False
+    return any(heading.row <= 1 and heading.height >= 1.2 * proposal.type_height for heading in proposal.headings)
+
+
+OPENING = 5
+"""Pages without numbers with which a text begins at most: title of a part, motto, their backs, opening of the chapter."""
+
+
+def _is_opening(proposals: Sequence[Proposal | None]) -> bool:
+    """The last is text, and those before it are text, or few words (the title of a part) and their blank backs."""
+    for behind, proposal in enumerate(proposals):
+        if proposal is None or (_is_blank(proposal) and not behind):
+            return False
+        if proposal.words > FEW_WORDS and not _is_text(proposal):
+            return False
+    return _is_text(proposals[-1]) or len(proposals) <= 2
+
+
+FEW_WORDS = 20
 
 
 def _is_text(proposal: Proposal | None) -> bool:

@@ -64,7 +64,7 @@ def visual_rows(reading: PageReading) -> list[Row]:
             apart = True
             for other in row:
                 box = other.box
-                if min(x1, box[2]) - max(x0, box[0]) > 0.3 * min(x1 - x0, box[2] - box[0]):
+                if min(x1, box[2]) - max(x0, box[0]) > 0.3 * min(x1 - x0, box[2] - box[0]) and _overlie(piece, other):
                     apart = False
                     break
                 if max(box[0] - x1, x0 - box[2]) < max(nearest[0] - x1, x0 - nearest[2]):
@@ -80,6 +80,17 @@ def visual_rows(reading: PageReading) -> list[Row]:
         for row in rows
     ]
     return sorted(joined, key=_middle)
+
+
+def _overlie(a: Row, b: Row) -> bool:
+    """Words of both stand in the same place; a line may also lie in a gap of the other, as leaders do between a title and
+    its number."""
+    for one in a.words:
+        for other in b.words:
+            shared = min(one.box[2], other.box[2]) - max(one.box[0], other.box[0])
+            if shared > 0.3 * min(one.box[2] - one.box[0], other.box[2] - other.box[0]):
+                return True
+    return False
 
 
 def _middle(row: Row) -> float:
@@ -120,6 +131,11 @@ def _visible(words: list[Word]) -> list[Word]:
         return words
     cleaned = [(word, _INVISIBLE.sub("", word.text)) for word in words]
     return [word if word.text == text else Word(text, word.box, word.confidence) for word, text in cleaned if text]
+
+
+def last_stands_apart(row: Row) -> bool:
+    """The last word stands farther from the one before it than words of running text."""
+    return len(row.words) > 1 and row.words[-1].box[0] - row.words[-2].box[2] > 1.2 * row.height
 
 
 def type_height(rows: list[Row]) -> float:

@@ -25,6 +25,8 @@ def assign_levels(entries: Sequence[RawEntry]) -> list[int]:
     """
     parts = _parts(entries)
     depths = _depths(entries, parts)
+    # Where what follows a part is set deeper than what stands beside it (a preface, an index), the indent says it all.
+    indented = bool(parts) and all(i + 1 in parts or depths[i + 1] > 1 for i in parts if i + 1 < len(entries))
     levels = []
     inside = False
     for i, (entry, depth) in enumerate(zip(entries, depths, strict=True)):
@@ -34,7 +36,7 @@ def assign_levels(entries: Sequence[RawEntry]) -> list[int]:
             continue
         if inside and depth == 1 and entry.number is None and _BACK_MATTER.match(entry.title):
             inside = False
-        levels.append(depth + inside)
+        levels.append(depth + (inside and not indented))
     return levels
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from rapidfuzz import fuzz
 
 from providers.rules.confidence import ASIDE, CHECKED, DOUBTFUL, FORMULA, GUESSED, ONCE, TWICE
-from providers.rules.imprint import Imprint, find_imprint, looks_like_publisher
+from providers.rules.imprint import Imprint, find_imprint, is_city, looks_like_publisher
 from providers.rules.isbn import find_isbns
 from providers.rules.labels import propose, sequence
 from providers.rules.layout import Row, row_of, type_height, visual_rows
@@ -159,17 +159,31 @@ def _kind(page: int, guessed: str, types: Mapping[int, str]) -> str:
 def _imprint(book: Sequence[_Page], title_page: _Page | None) -> Imprint:
     copyright_text = [(page.number, [row.text for row in page.rows]) for page in book if page.kind == "copyright"]
     bottom: list[str] = []
-    number = None
+    number = foot = None
     if title_page is not None:
         number = title_page.number
         half = 0.45 * title_page.reading.height
-        bottom = [row.text for row in title_page.rows if row.middle > half]
+        # A date may stand higher, below the names.
+        lower = [row for row in title_page.rows if row.middle > half or _DATE.search(row.text)]
+        for i, row in enumerate(lower):
+            if i and row.box[1] - lower[i - 1].box[3] > APART * row.height:
+                bottom.append("")
+            if foot is None and row.middle > FOOT * title_page.reading.height:
+                foot = len(bottom)
+            bottom.append(row.text)
     others = [
         (page.number, [row.text for row in page.rows])
         for page in book
         if page.kind in {"colophon", "half_title", "cover"}
     ]
-    return find_imprint(copyright_text + others, number, bottom)
+    return find_imprint(copyright_text + others, number, bottom, foot)
+
+
+APART = 2.5
+"""Heights of a row between it and one that it does not belong to."""
+
+FOOT = 0.7
+"""Share of a title page's height below which imprints stand."""
 
 
 # --- title -------------------------------------------------------------------------------------------------------
@@ -211,8 +225,12 @@ def _head(page: _Page, size: float) -> _Page | None:
 
 
 _NOT_TITLE = re.compile(
-    r"^(?:by|von|par|por|di|edited|translated|with|illustrated|vol(?:ume)?\.?\s|a\s+novel$|author\s+of|second|third"
-    r"|\w+\s+edition|©|copyright|isbn|(?:for\s+)?version|release|edition|revision|revised|draft)\b"
+    r"^(?:by|von|par|por|di|edited|translated|transcribed|compiled|selected|arranged|adapted|retold|illustrated"
+    r"|with(?=\s+(?:[\w-]+\s+){0,4}(?:introductions?|illustrations?|engravings|plates|maps?|drawings|photographs|portraits?|foreword"
+    r"|preface|notes|figures|diagrams|commentary)\b|$)"
+    r"|vol(?:ume)?\.?\s|(?:a\s+novel|novel|roman|récit)$|author\s+of"
+    r"|(?:\w+[\s,]+){1,3}(?:edition|printing|impression|auflage)|(?:in\s+)?(?:one|two|three|four)\s+volumes?"
+    r"|©|copyright|isbn|(?:for\s+)?version|release|edition|revision|revised|draft)\b"
     r"|^the\b.*\b(?:team|group|project|committee|developers)$",
     re.I,
 )
@@ -227,6 +245,9 @@ def _display_rows(title_page: _Page, book: Sequence[_Page], imprint: Imprint) ->
             continue
         kept = row if len(sure) == len(row.words) else row_of(list(sure), row.block)
         letters = sum(c.isalpha() for c in kept.text)
+        if _YEARS.match(kept.text):
+            rows.append(kept)
+            continue
         if letters < 3 and not (letters == 2 and kept.text.isalpha()):
             continue
         if not _is_imprint(kept.text, imprint):
@@ -306,11 +327,27 @@ def _title(
         known = any(_same(title, witness) for witness in witnesses)
         if not known and fuzz.partial_ratio(_letters(cited[0]), _letters(title_page.text)) >= 85:
             return cited[0], None, cited[1], FORMULA, "citation"
+    whole = _in_full(title, [_run_on(page.rows) for page in book if page.kind == "half_title"] + witnesses, title_page)
+    if whole is not None:
+        return _printed_case(whole, book, title_case, told), subtitle, title_page.number, TWICE, "title_page"
     if any(_same(title, witness) for witness in witnesses if witness):
         return title, subtitle, title_page.number, TWICE, "title_page"
     sure = [word.confidence for row in display[start:end] for word in row.words if word.confidence is not None]
     doubtful = bool(sure) and sum(sure) / len(sure) < 80
     return title, subtitle, title_page.number, DOUBTFUL if doubtful else ONCE, "title_page"
+
+
+def _in_full(title: str, witnesses: Sequence[str], page: _Page) -> str | None:
+    """The title as half title or running headers have it, where the title page has its first words in small type, which engines
+    lose: "THE" or "OF" alone, while longer words are still there."""
+    there = {_letters(word.text) for row in page.rows for word in row.words}
+    for witness in witnesses:
+        words = witness.split()
+        for first in range(1, min(len(words), 8)):
+            lost = [_letters(word) for word in words[:first]]
+            if _letters(" ".join(words[first:])) == _letters(title) and all(len(w) <= 3 or w in there for w in lost):
+                return " ".join(words)
+    return None
 
 
 def _same(a: str, b: str) -> bool:
@@ -336,10 +373,13 @@ def _ends_after(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]
     elsewhere = _elsewhere(book)
     while end < len(rows):
         goes_on = (
-            rows[end - 1].text.split()[-1].casefold() in _BINDING or rows[end].text.split()[0].casefold() in _BINDING
+            rows[end - 1].text.split()[-1].casefold() in _BINDING
+            or rows[end].text.split()[0].casefold() in _BINDING - _BEGINS_A_SUBTITLE
         )
         close = rows[end].box[1] - rows[end - 1].box[3] <= 1.5 * rows[end - 1].height
-        if not (goes_on and close and _attested(_run_on(rows[start : end + 1]), elsewhere)):
+        if _NOT_TITLE.match(rows[end].text) or not (
+            goes_on and close and _attested(_run_on(rows[start : end + 1]), elsewhere)
+        ):
             break
         end += 1
     return end
@@ -347,6 +387,8 @@ def _ends_after(rows: Sequence[Row], start: int, end: int, book: Sequence[_Page]
 
 _BINDING = {"of", "on", "in", "to", "for", "the", "a", "an", "and", "with", "by", "from", "or"}
 
+
+_BEGINS_A_SUBTITLE = {"a", "an", "the", "in", "from", "with"}
 
 _GOES_ON = {"of", "on", "in", "to", "for", "the", "a", "an"}
 
@@ -381,6 +423,9 @@ def _cited_title(book: Sequence[_Page]) -> tuple[str, int] | None:
                 return match[1].strip(" :."), page.number
     return None
 
+
+_YEARS = re.compile(r"^\W*\d{3,4}\s?[-–—]\s?\d{2,4}\W*$")
+"""The end of a subtitle, never the year of an imprint."""
 
 _DATE = re.compile(
     r"\b(?:january|february|march|april|may|june|july|august|september|october|november|december)\b.*\d{4}|^\d{4}$"
@@ -489,9 +534,15 @@ def _find_letters(source: str, wanted: str) -> str | None:
 # --- authors -----------------------------------------------------------------------------------------------------
 
 _BY = re.compile(r"^(?:written\s+)?(?:by|von|par|por|di|door)\b[:\s]*", re.I)
-_EDITED = re.compile(r"^(?:edited|selected|compiled|herausgegeben)\b.*?\b(?:by|von)\b[:\s]*|^editors?\b[:\s]*", re.I)
+_EDITED = re.compile(
+    r"^(?:edited|selected|compiled|transcribed|collected|arranged|herausgegeben)\b.*?\b(?:by|von)\b[:\s]*|^editors?\b[:\s]*",
+    re.I,
+)
+_HELP = r"(?:(?:an?|the|new)\s+)*(?:introduction|illustrations|drawings|photographs|pictures|foreword|preface|afterword|maps)"
 _OTHERS = re.compile(
-    r"^(?:translated|illustrated|with\s+(?:an?\s+)?(?:introduction|illustrations|foreword|preface))\b", re.I
+    r"^(?:(?:newly\s+)?(?:translated|illustrated|adapted|retold|übersetzt|traduit)\b(?:.*\b(?:by|von|par)\b[:\s]*)?"
+    rf"|with\s+{_HELP}\b(?:.*\bby\b[:\s]*)?|{_HELP}\b.*\bby\b[:\s]*)",
+    re.I,
 )
 _NOTICE = re.compile(
     r"(?:©|\(c\)|\bcopyright\b)[\s©,]*(?:\(c\)\s*)?(?:(?:1[4-9]|20)\d\d(?:\s*[-–,]\s*(?:1[4-9]|20)\d\d)*)?[,\s]*(?:by\s+)?"
@@ -510,23 +561,28 @@ def _authors(
     """(authors, page, confidence, source); `rows` are those of the title page without the title."""
     holders = _copyright_holders(book)
     told = split_names(info.get("author", "")) if looks_like_name(info.get("author", "")) else []
-    witnesses = [_letters(name) for holder, _ in holders for name in split_names(holder)] + [_letters(n) for n in told]
+    witnesses = [*(name for holder, _ in holders for name in split_names(holder)), *told]
 
     def attested(name: str) -> bool:
-        return any(fuzz.ratio(_letters(name), witness) >= 88 for witness in witnesses)
+        return any(_same_person(name, witness) for witness in witnesses)
 
     if title_page is not None:
-        names = _names_after_by([row.text.strip() for row in rows], imprint)
+        helped = _rows_after(rows, _OTHERS, imprint)
+        edited = _rows_after(rows, _EDITED, imprint)
+        names = _names_after(rows, _BY, imprint)
+        own = [row for i, row in enumerate(rows) if i not in helped and i not in edited]
+        if not names and edited and not any(looks_like_name(_unmarked(row)) for row in own):
+            names = _names_after(rows, _EDITED, imprint)
         if names:
             cased = [_printed_case(name, book, name_case) for name in names]
             return cased, title_page.number, TWICE if any(map(attested, names)) else FORMULA, "title_page"
         # "for / Configurable Typesetting" is the end of a title, whatever its second row looks like.
-        whole = [row for i, row in enumerate(rows) if i == 0 or rows[i - 1].text.split()[-1].casefold() not in _GOES_ON]
+        whole = [row for i, row in enumerate(own) if i == 0 or own[i - 1].text.split()[-1].casefold() not in _GOES_ON]
         lines = [text for row in whole if looks_like_name(text := _unmarked(row)) and not looks_like_publisher(text)]
         sure = [line for line in lines if all(map(attested, split_names(line)))]
         if sure or lines:
             marked = [text for row in rows if (text := _unmarked(row)) in lines and text != row.text.strip()]
-            chosen = sure or marked or lines[:1]
+            chosen = sure or marked or _listed_alike(whole, lines)
             names = [_printed_case(name, book, name_case) for line in chosen for name in split_names(line)]
             return names, title_page.number, TWICE if sure else GUESSED, "title_page"
     people = [(name, page) for name, page in holders if looks_like_name(name) and not looks_like_publisher(name)]
@@ -542,31 +598,77 @@ def _authors(
     return [], None, 0.0, ""
 
 
+def _same_person(name: str, witness: str) -> bool:
+    """Also where a notice has initials: "© A.-M. Keller"."""
+    if fuzz.ratio(_letters(name), _letters(witness)) >= 88:
+        return True
+    (*given, last), (*initials, other) = name.split(), witness.split()
+    short = all(len(_letters(part)) <= 2 for part in initials)
+    return bool(given and initials and short) and last.casefold() == other.casefold() and given[0][0] == initials[0][0]
+
+
+def _listed_alike(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """The first name, and those of the same size that follow it, with a row for where each works between them."""
+    at = [i for i, row in enumerate(rows) if _unmarked(row) in names]
+    listed = at[:1]
+    for i in at[1:]:
+        height = rows[listed[0]].height
+        apart = rows[i].box[1] - rows[listed[-1]].box[3] > LISTED_APART * height
+        if i - listed[-1] > 2 or apart or abs(rows[i].height - height) > 0.06 * height or is_city(rows[i].text):
+            break
+        listed.append(i)
+    return [_unmarked(rows[i]) for i in listed]
+
+
+LISTED_APART = 5.0
+"""Heights of type between two names that are listed, a row between them; the imprint stands farther below."""
+
+
 def _unmarked(row: Row) -> str:
     """Without the mark of a footnote, which says where an author works (engines read a raised 1 as "!")."""
     return re.sub(r"(?<=[^\W\d_]{2})\s?[\d*†‡§¶!?]$", "", row.text.strip())
 
 
-def _names_after_by(texts: Sequence[str], imprint: Imprint) -> list[str]:
-    for test in (_BY, _EDITED):
-        for i, text in enumerate(texts):
-            match = test.match(text)
-            if not match or _OTHERS.match(text):
-                continue
-            rest = text[match.end() :].strip(" :")
-            candidates = [rest] if rest else []
-            for following in texts[i + 1 : i + 5]:
-                if candidates and not _continues_names(candidates[-1], following):
-                    break
-                candidates.append(following)
-            names = []
-            for candidate in candidates:
-                if not looks_like_name(candidate) or looks_like_publisher(candidate) or _is_imprint(candidate, imprint):
-                    break
-                names += split_names(candidate)
-            if names:
-                return names
-    return []
+def _rows_after(rows: Sequence[Row], test: re.Pattern[str], imprint: Imprint) -> dict[int, str]:
+    """The rows that `test` matches and those of the names that follow it -> what of a name stands in each."""
+    found: dict[int, str] = {}
+    for i, row in enumerate(rows):
+        text = row.text.strip()
+        match = test.match(text)
+        if match is None or (test is not _OTHERS and _OTHERS.match(text)):
+            continue
+        found[i] = re.sub(r"^the$", "", text[match.end() :].strip(" :"), flags=re.I)  # "by the / Rev. Tom Wood"
+        named = found[i]
+        for at in range(i + 1, min(i + 8, len(rows))):
+            following = _unmarked(rows[at])
+            if named and not (_continues_names(named, following) or _goes_on_alike(rows, at, i)):
+                break
+            if not looks_like_name(following) or looks_like_publisher(following) or _is_imprint(following, imprint):
+                break
+            found[at] = named = following
+        if test is not _OTHERS:
+            break
+    return found
+
+
+def _goes_on_alike(rows: Sequence[Row], at: int, first: int) -> bool:
+    """Another name of a list of names, a row each: set as the one above it, and right below it."""
+    above, row = rows[at - 1], rows[at]
+    if at - 1 == first or abs(row.height - above.height) > 0.06 * above.height:
+        return False
+    return row.box[1] - above.box[3] <= 1.2 * above.height and not is_city(row.text)
+
+
+def _names_after(rows: Sequence[Row], test: re.Pattern[str], imprint: Imprint) -> list[str]:
+    """The names behind "by" or "edited by"."""
+    names: list[str] = []
+    for text in _rows_after(rows, test, imprint).values():
+        if not text:
+            continue
+        if not looks_like_name(text) or looks_like_publisher(text) or _is_imprint(text, imprint):
+            break
+        names += split_names(text)
+    return names
 
 
 def _continues_names(before: str, following: str) -> bool:

@@ -7,6 +7,8 @@ import re
 _DEGREES = re.compile(
     r",?\s*\b(?:M\.?A|B\.?A|D\.?D|Ph\.?\s?D|M\.?D|LL\.?D|D\.?Sc|B\.?Sc|F\.?R\.?S|K\.?C|Esq|S\.?J|O\.?S\.?B|D\.?Litt)\b\.?.*$"
 )
+_LETTERS_BEHIND = re.compile(r"^(?:[A-Z][a-z]{0,2}\.\s?){2,}$")
+""" "F.S.A." is what somebody is, not who."""
 _TITLES = re.compile(
     r"^(?:(?:the\s+)?(?:rev(?:erend)?|dr|prof(?:essor)?|sir|lady|mr|mrs|miss|hon|right)\b\.?\s*)+", re.I
 )
@@ -30,14 +32,14 @@ _SMALL = {
 def split_names(text: str) -> list[str]:
     """Names of several people in one line, without degrees and forms of address."""
     pieces = re.split(
-        r"\s*(?:;|&|\band\b|\bund\b|\bet\b|,(?!\s*(?:Jr|Sr|M\.?A|B\.?A|D\.?D|Ph|M\.?D|LL|Esq|S\.?J)\b))\s*",
+        r"\s*(?:[;•·|]|&|\band\b|\bund\b|\bet\b|,(?!\s*(?:Jr|Sr|M\.?A|B\.?A|D\.?D|Ph|M\.?D|LL|Esq|S\.?J)\b))\s*",
         text,
         flags=re.I,
     )
     names = []
     for piece in pieces:
         name = _TITLES.sub("", _DEGREES.sub("", piece)).strip(" ,;:*†‡")
-        if sum(c.isalpha() for c in name) >= 3:
+        if sum(c.isalpha() for c in name) >= 3 and not _LETTERS_BEHIND.match(name):
             names.append(name)
     return names
 

@@ -90,6 +90,22 @@ def parse(token: str) -> list[Number]:
     return numbers
 
 
+_FOLIO = re.compile(
+    r"^(?:(?:page|p\.|seite|pag\.|página|s\.)\s*([^\s/]+)(?:\s*(?:of|/|von|de)\s*\d+)?|(\d+)\s*(?:of|/|von|de)\s*\d+)$",
+    re.I,
+)
+
+
+def folio(text: str) -> str | None:
+    """The number in a row that is a page's number and nothing else: "Page 4 of 90", "– 12 –", "[12]", "xii"; None if it is
+    none."""
+    bare = text.strip("-–—|[](){}<>*~•· ")
+    match = _FOLIO.match(bare)
+    if match:
+        return match[1] or match[2]
+    return bare if parse(bare) else None
+
+
 def printed(style: str, prefix: str, value: int, *, upper: bool = False) -> str:
     """The number as it is printed."""
     if style == "roman":

@@ -9,7 +9,7 @@ from statistics import median
 from rapidfuzz import fuzz
 
 from providers.rules.proposal import Proposal
-from providers.rules.type_order import likeliest
+from providers.rules.type_order import AT_THE_END, AT_THE_END_AS, likeliest
 
 CONTENTS = re.compile(
     r"^(?:table\s+of\s+)?contents\b|^(?:inhalt(?:s(?:verzeichnis|übersicht))?|table\s+des\s+mati[eè]res|sommaire"
@@ -79,17 +79,26 @@ def page_types(
     said = said or {}
     count = len(proposals)
     types: list[str | None] = [_blank_or_unread(p, label) for p, label in zip(proposals, labels, strict=True)]
-    first_text = next((i for i, label in enumerate(labels) if label is not None and label.isdigit()), min(count, 12))
+    first_text = next((i for i, label in enumerate(labels) if label and label[-1].isdigit()), min(count, 12))
     front = min(count, max(first_text, 6), max(2, count // 3))
     body = [p.type_height for p in proposals if p is not None and p.words > 80]
     size = median(body) if body else 10.0
     types = [kind if said.get(i) not in ONE_OF_A_KIND else said[i] for i, kind in enumerate(types)]
     _title_and_copyright(proposals, types, labels, front, said, size)
     early = min(count, max(front + 2, 30))
-    _contents(proposals, types, early)
+    _dedication(proposals, types, range(first_text))
+    _contents(proposals, types, range(early))
+    _contents(proposals, types, range(max(early, count - LAST), count))
     _by_keyword(proposals, types, range(first_text), _FRONT + _BACK, size)
-    _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), _BACK, size)
-    return _in_order(proposals, types, early, said)
+    # Where numbers go on from the title page, prefaces have such as the text has.
+    prefaces = [(kind, test) for kind, test in _FRONT if kind in PREFACES]
+    _by_keyword(proposals, types, range(first_text, min(count // 3, first_text + 30)), prefaces, size)
+    thanks = [(kind, test) for kind, test in _FRONT if kind in AT_THE_END]
+    _by_keyword(proposals, types, range(max(first_text, int(0.5 * count)), count), [*_BACK, *thanks], size)
+    return _in_order(proposals, types, early, first_text, said)
+
+
+PREFACES = {"preface", "foreword", "acknowledgements", "abbreviations"}
 
 
 SAID = 5.0
@@ -102,12 +111,18 @@ PLAIN = 2.0
 """Of text, where nothing speaks for anything else."""
 LISTED = 1.8
 """Of rows that end in numbers, for contents and index; less than PLAIN, for tables have such rows as well."""
+LISTED_BEFORE = 4.0
+"""The same of pages before the text, where there are no tables."""
 LEADERS = 2.2
 """Of dot leaders besides, for contents."""
 
 
 def _in_order(
-    proposals: Sequence[Proposal | None], types: Sequence[str | None], early: int, said: Mapping[int, str]
+    proposals: Sequence[Proposal | None],
+    types: Sequence[str | None],
+    early: int,
+    first_text: int,
+    said: Mapping[int, str],
 ) -> list[str]:
     """The types, with those mended that the order of a book's parts speaks against more than the page speaks for them.
 
@@ -120,15 +135,18 @@ def _in_order(
     for i in pages:
         proposal = proposals[i]
         assert proposal is not None  # such a page is unread
-        weights = {found[i]: _weight(proposal, found[i])}
-        if i < early:
-            looks = LISTED * contents_score(proposal) + LEADERS * (proposal.leaders >= 0.4)
+        kind = AT_THE_END.get(found[i], found[i]) if i >= 0.5 * len(found) else found[i]
+        weights = {kind: _weight(proposal, found[i])}
+        if i < min(early, 0.5 * len(found)) and found[i] != "list":
+            before = i < first_text and proposal.rows >= 5
+            listed = LISTED_BEFORE if before else LISTED
+            looks = listed * contents_score(proposal) + LEADERS * (proposal.leaders >= 0.4)
             weights["toc"] = max(weights.get("toc", 0.0), looks)
         if proposal.listed >= 0.3:
             weights["index"] = max(weights.get("index", 0.0), LISTED * min(1.0, proposal.listed))
         evidence.append(weights)
     for i, kind in zip(pages, likeliest(evidence), strict=True):
-        found[i] = kind
+        found[i] = AT_THE_END_AS.get(kind, kind)
     return found
 
 
@@ -167,6 +185,15 @@ def _title_and_copyright(
             anchor = i
             types[i] = "copyright"
             break
+    for i in () if noticed or anchor is not None else near[1:]:
+        p = proposals[i]
+        # Without ©, as older books: a few rows in small type that say who printed the book, or when.
+        if p is None or types[i] is not None or i in said or not 3 <= p.words <= 150 or p.largest > 1.2 * size:
+            continue
+        if any(PRINTED.search(line.strip()) for line in p.first_lines):
+            anchor = i
+            types[i] = "copyright"
+            break
     named = min((i for i, kind in said.items() if kind == "title_page"), default=None)
     limit = anchor if anchor is not None else min(front, 8)
     candidates = [
@@ -177,7 +204,7 @@ def _title_and_copyright(
         and (p := proposals[i]) is not None
         and p.words <= 80
         and p.numbered * p.rows <= 3  # a date, the number of the edition
-        and not any(test.match(line.strip(" .:")) for line in p.first_lines[:2] for _, test in _FRONT + _BACK)
+        and not _headed_by_a_keyword(p)
     ]
     if not candidates and named is None and "title_page" not in said.values():
         first = next((i for i in near if types[i] != "blank"), None)
@@ -197,6 +224,11 @@ def _title_and_copyright(
         return (min(p.rows, 3) + 2.0 * before, p.words > 3, p.largest >= 0.9 * largest, i if anchor is not None else -i)
 
     title = max(candidates, key=rank) if named is None else named
+    chosen = proposals[title]
+    if named is None and chosen is not None:
+        # A cover says what the title page says, and comes before it.
+        again = [i for i in candidates if i > title and (p := proposals[i]) is not None and _same_display(chosen, p)]
+        title = again[0] if again else title
     types[title] = "title_page"
     for i in candidates:
         p, t = proposals[i], proposals[title]
@@ -210,6 +242,28 @@ def _title_and_copyright(
         elif i == 0 and p.words <= 40:
             types[i] = "cover"
 
+
+def _headed_by_a_keyword(proposal: Proposal) -> bool:
+    """But "Introduction / to / Rowing" is a title."""
+    lines = [line.strip(" .:") for line in proposal.first_lines[:3]]
+    if len(lines) > 1 and re.match(r"(?:to|into|zu[rm]?)\b", lines[1], re.I) and "introduction" in lines[0].casefold():
+        return False
+    return any(test.match(line) for line in lines[:2] for _, test in _FRONT + _BACK)
+
+
+def _same_display(a: Proposal, b: Proposal) -> bool:
+    """The same rows in large type, whatever their size."""
+    alike = fuzz.ratio(" ".join(a.first_lines).casefold(), " ".join(b.first_lines).casefold())
+    return alike >= 90 and abs(a.rows - b.rows) <= 1 and a.rows >= 2
+
+
+PRINTED = re.compile(
+    r"^(?:first|second|third|re)?[\s-]*(?:published|printed|impression|edition|printing)\b.*(?:\d{4}|\bin\b|\bby\b)"
+    r"|^(?:all\s+rights\s+reserved|press\s+of|erstausgabe|druck|imprimé)\b|\bprinted\s+(?:and\s+bound\s+)?(?:by|in|at)\b"
+    r"|\b(?:suggested\s+citation|public\s+domain)\b",
+    re.I,
+)
+"""Rows of a copyright page that has no notice."""
 
 CHAPTER = re.compile(
     r"^(?:chapter|part|section|book|kapitel|teil|chapitre|partie|cap[íi]tulo|capitolo)\b|^\W*(?:\d+(?:\.\d+)*|[IVXLC]+)\W*$"
@@ -248,9 +302,24 @@ LARGE = 1.35
 """Of a book's ordinary type: set larger than this, a row of the first page may be its title."""
 
 
-def _contents(proposals: Sequence[Proposal | None], types: list[str | None], limit: int) -> None:
+DEDICATED = re.compile(r"^(?i:to|for)\s+(?:(?i:my|our|the|all|those|him|her|you)\b|[A-Z])")
+
+
+def _dedication(proposals: Sequence[Proposal | None], types: list[str | None], pages: range) -> None:
+    """A few words in the front matter that begin with "To" or "For", whatever rows they are set in."""
+    for i in pages:
+        p = proposals[i]
+        if p is not None and types[i] is None and 0 < p.words <= 25 and DEDICATED.match(" ".join(p.first_lines)):
+            types[i] = "dedication"
+
+
+LAST = 12
+"""Pages at the end of a book that may be its contents, as in French books."""
+
+
+def _contents(proposals: Sequence[Proposal | None], types: list[str | None], pages: range) -> None:
     running = None
-    for i in range(limit):
+    for i in pages:
         p = proposals[i]
         if p is None or types[i] is not None:
             running = running if types[i] == "blank" else None
@@ -264,6 +333,11 @@ def _contents(proposals: Sequence[Proposal | None], types: list[str | None], lim
             types[i] = running
         else:
             running = None
+
+
+def _heads_with_number(proposal: Proposal, row: int) -> bool:
+    """The row is a running header, however tall an engine's box around its number is."""
+    return any(edge.row == row and edge.numbered for edge in proposal.headers)
 
 
 def _by_keyword(
@@ -290,7 +364,7 @@ def _by_keyword(
             found = running
         if found is not None:
             running = found
-        elif any(h.row <= 3 and h.height >= 1.25 * size for h in p.headings):
+        elif any(h.row <= 3 and h.height >= 1.25 * size and not _heads_with_number(p, h.row) for h in p.headings):
             running = None
         if running is not None:
             types[i] = running

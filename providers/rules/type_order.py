@@ -29,8 +29,13 @@ ORDER: Mapping[str, int] = {
     "bibliography": 10,
     "index": 11,
     "colophon": 12,
+    "closing_acknowledgements": 10,
 }
 """Place of each type in a book; equal ones come in any order. Blank and unread pages lie anywhere and are passed over."""
+
+AT_THE_END = {"acknowledgements": "closing_acknowledgements"}
+"""Parts that stand before the text in some books, after it in others: what they are called here in the second half."""
+AT_THE_END_AS = {there: kind for kind, there in AT_THE_END.items()}
 
 BODY = ORDER["body"]
 
