@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -40,6 +41,8 @@ SERVER_GRACE_SECONDS = 10.0
 """Temporal ends within 2 s; DefraDB never while a subscription is open, and survives SIGKILL."""
 LOG_BYTES = 20_000_000
 """A longer log is set aside at the next start, one generation."""
+ROOM_BYTES = 64_000_000
+"""Free in the state folder, before a server is started: on a file system of 12 MB both hung, and said nothing."""
 NAMES = ("temporal", "defradb", "worker")
 
 
@@ -325,6 +328,7 @@ class Stack:
                     continue
                 progress(f"{name} runs but does not answer", "starting it anew")
                 self._stop(state, name)
+            self._check_room()
             marks[name] = self._launch(name, state, command)
         worker_mark = self._launch_worker(state)
         for name, mark in marks.items():
@@ -338,6 +342,14 @@ class Stack:
         if worker_mark is not None and wait_for_worker:
             progress("starting the worker")
             self._await_worker(state["worker"], worker_mark)
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self.home).free
+        if free < ROOM_BYTES:
+            raise DiskFull(
+                f"{self.home} has {free / 1e6:.0f} MB left, and the servers need {ROOM_BYTES / 1e6:.0f}.",
+                "Make room, or set SHELF_HOME.",
+            )
 
     def _worker_current(self, state: dict[str, _Process]) -> bool:
         worker = state.get("worker")

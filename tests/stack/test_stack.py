@@ -40,6 +40,15 @@ def all_of(stack: Stack) -> list[int]:
     return [pid for argument in arguments for pid, _ in processes.find_by_argument(argument)]
 
 
+def test_servers_are_not_started_where_there_is_no_room(make_stack: MakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = make_stack()
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(stack_module.shutil, "disk_usage", lambda folder: usage._replace(free=12_000_000))
+    with pytest.raises(DiskFull, match=r"has 12 MB left, and the servers need 64"):
+        stack.ensure()
+    assert not all_of(stack)
+
+
 def test_up_is_idempotent_and_down_leaves_nothing(make_stack: MakeStack) -> None:
     stack = make_stack()
     assert states(stack) == dict.fromkeys(("temporal", "defradb", "worker"), "stopped")
