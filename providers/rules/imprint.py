@@ -18,6 +18,8 @@ class Imprint:
     place: str | None = None
     year: int | None = None
     page: int | None = None
+    """Physical page on which the publisher is named; likewise the others."""
+    place_page: int | None = None
     year_page: int | None = None
     publisher_evidence: tuple[float, str] = (0.0, "")
     place_evidence: tuple[float, str] = (0.0, "")
@@ -113,53 +115,66 @@ def find_imprint(
     own, own_place, own_year = _from_title_page(bottom, foot, pages)
     if publisher is not None and own is None:
         own = next((row.strip(" .,") for row in bottom if _stem(row) == _stem(publisher)), None)
-    if own and (publisher is None or _stem(own) == _stem(publisher)):
-        publisher, page, said = own, title_page, "title_page" if publisher is None else said
+    if own and publisher is None:
+        publisher, page, said = own, title_page, "title_page"
+    elif own and publisher is not None and _stem(own) == _stem(publisher):
+        publisher = own
     agreed = bool(said == "copyright_page" and own and publisher and _same(own, publisher))
-    told = None
+    told, formula_page = None, page
     if publisher is None:
         for number, rows in pages:
             publisher, told = _house_line(rows) or (_organisation(rows), None)
             if publisher:
                 page, said = number, "copyright_page"
                 break
-    place, place_said = _place(formula, own_place, told, publisher, bottom, pages)
+    place, where = _place(formula, formula_page, own_place, told, page, publisher, bottom, pages)
     year, year_page, sure, year_said = _year(pages, title_page, own_year)
     return Imprint(
         publisher=publisher,
         place=place,
         year=year,
         page=page if page is not None else title_page,
+        place_page=title_page if where is None else where,
         year_page=year_page,
         publisher_evidence=(TWICE if agreed else FORMULA if place else GUESSED, said),
-        place_evidence=(TWICE if own_place and place and _same(own_place, place) else FORMULA, place_said),
+        place_evidence=(
+            TWICE if own_place and place and _same(own_place, place) else FORMULA,
+            "title_page" if where is None else "copyright_page",
+        ),
         year_evidence=(sure, year_said),
     )
 
 
 def _place(
     formula: str | None,
+    formula_page: int | None,
     own: str | None,
     told: str | None,
+    told_page: int | None,
     publisher: str | None,
     bottom: Sequence[str],
     pages: Sequence[tuple[int, Sequence[str]]],
-) -> tuple[str | None, str]:
-    """(place, source): a city of the title page, then the first of a house's offices, before what "published by X, Place" says,
-    which may be the branch that is nearest to the reader."""
-    offices = next((first for _, rows in pages for row in rows if (first := _first_office(row))), None)
+) -> tuple[str | None, int | None]:
+    """(place, physical page, None for the title page): a city of the title page, then the first of a house's offices, before what
+    "published by X, Place" says, which may be the branch that is nearest to the reader."""
     if own and is_city(own):
-        return own, "title_page"
-    if offices or formula:
-        return offices or formula, "copyright_page"
+        return own, None
+    for page, rows in pages:
+        if offices := next(filter(None, map(_first_office, rows)), None):
+            return offices, page
+    if formula:
+        return formula, formula_page
     if own:
-        return own, "title_page"
+        return own, None
     if told or publisher is None:
-        return told, "copyright_page"
+        return told, told_page
     beside = _line_beside(bottom, publisher)
     if beside:
-        return beside, "title_page"
-    return next((town for _, rows in pages if (town := _where_it_lives(rows, publisher))), None), "copyright_page"
+        return beside, None
+    for page, rows in pages:
+        if town := _where_it_lives(rows, publisher):
+            return town, page
+    return None, None
 
 
 def _first_office(row: str) -> str | None:

@@ -123,7 +123,7 @@ def extract(
     if imprint.publisher:
         put("publisher", _printed_case(imprint.publisher, book, name_case), imprint.page, *imprint.publisher_evidence)
     if imprint.place:
-        put("place", _printed_case(imprint.place, book, name_case), imprint.page, *imprint.place_evidence)
+        put("place", _printed_case(imprint.place, book, name_case), imprint.place_page, *imprint.place_evidence)
     if imprint.year:
         put("year", imprint.year, imprint.year_page, *imprint.year_evidence)
 

@@ -114,6 +114,18 @@ class TestTitlePage:
         assert found.evidence["authors"].source == "title_page"
         assert found.evidence["authors"].page == 1
 
+    def test_evidence_names_the_page_of_its_source(self) -> None:
+        title_page = page(
+            line("Deep Water", 110, 120, 28),
+            line("by Anna Lee", 150, 250, 14),
+            line("HARBOUR LANE PRESS", 150, 520, 10),
+            line("EDINBURGH", 180, 535, 10),
+        )
+        found = extract(book(title_page, "© 1916 Anna Lee", "Published by Harbour Lane Press Ltd, Leith"))
+        assert (found.publisher, found.place) == ("Harbour Lane Press", "Edinburgh")
+        evidence = {name: (found.evidence[name].source, found.evidence[name].page) for name in ("publisher", "place")}
+        assert evidence == {"publisher": ("copyright_page", 2), "place": ("title_page", 1)}
+
     def test_two_authors_without_by(self) -> None:
         title_page = page(
             line("Deep Water", 110, 120, 28),
