@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +19,7 @@ from providers.answer_schema import strict_schema
 from providers.errors import BadOutput
 from providers.language_model import LanguageModel, Message, Question
 from providers.ledger import Calls
+from schemas.store import digest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -56,7 +58,13 @@ async def ask(
     asked = replace(question, schema=strict_schema(output), schema_name=output.__name__)
     for turn in range(REPAIRS + 1):
         now = replace(asked, messages=tuple(messages))
-        text = (await model.answer(now, asked_model, timeout_seconds, calls)).text
+        # An attempt that fails at a later turn, or a worker that dies there, has paid for this one. The adapters here keep what
+        # their calls bring as well, before anybody can die; one of somebody else's need not.
+        name = f"answer/{_named(now, asked_model)}"
+        text = await calls.recall(name)
+        if text is None:
+            text = (await model.answer(now, asked_model, timeout_seconds, calls)).text
+            await calls.remember(name, text)
         value, faults = _value(text, output)
         if value is not None:
             faults = check(value)
@@ -117,6 +125,15 @@ def json_values(text: str) -> Iterator[Any]:
         else:
             yield value
         start = text.find("{", end)
+
+
+def _named(question: Question, asked_model: str) -> str:
+    """A question's name, by all that is asked."""
+    messages = [
+        [message.role, message.text, [sha256(image.body).hexdigest() for image in message.images]]
+        for message in question.messages
+    ]
+    return digest([asked_model, question.system, messages, question.schema_name, question.schema])[:24]
 
 
 def _shortened(text: str) -> str:

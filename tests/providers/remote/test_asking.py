@@ -14,7 +14,6 @@ from providers.asking import FAULTY_CHARACTERS, ask, json_values
 from providers.errors import BadOutput, Overloaded, ProviderError
 from providers.language_model import Answer, Message, Question
 from providers.ledger import Calls, Ledger, Response
-from providers.model_service import kept
 from providers.prices import Usage
 from tests.providers.remote.model_calls import ledger, png, question, row_of
 
@@ -43,15 +42,15 @@ class ScriptedModel:
         return asked
 
     async def answer(self, question: Question, model: str, timeout_seconds: float, calls: Calls) -> Answer:
+        self.asked.append(question)
+        said = self.said[len(self.asked) - 1]
+
         async def send() -> Response[Answer]:
-            self.asked.append(question)
-            said = self.said[len(self.asked) - 1]
             if isinstance(said, ProviderError):
                 raise said
             return Response(Answer(said, model), Usage(cost_usd=0.01), model, said.encode())
 
-        asked = [[message.text, [image.body.hex() for image in message.images]] for message in question.messages]
-        return await calls.paid(send, question.prompt_hash, kept([model, asked]))
+        return await calls.paid(send, question.prompt_hash)
 
     async def close(self) -> None: ...
 
