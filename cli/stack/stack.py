@@ -113,7 +113,7 @@ class Stack:
         Raises:
             ServerUnavailable: something does not start or an external server does not answer; the message holds the end
                 of its log.
-            DiskFull: the state folder cannot be written.
+            DiskFull: the state folder cannot be written, or has too little room for a server.
         """
         state = self._read()
         if self._is_up(state):
@@ -213,9 +213,7 @@ class Stack:
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-            raise DiskFull(
-                f"{self.home} cannot be written: {error.strerror}.", "Make room, or set SHELF_HOME."
-            ) from error
+            raise self._no_room(f"cannot be written: {error.strerror}") from error
 
     @contextlib.contextmanager
     def _locked(self, progress: Progress) -> Iterator[None]:
@@ -224,9 +222,7 @@ class Stack:
             self.logs.mkdir(parents=True, exist_ok=True)
             lock = (self.home / "lock").open("w")
         except OSError as error:
-            raise DiskFull(
-                f"{self.home} cannot be written: {error.strerror}.", "Make room, or set SHELF_HOME."
-            ) from error
+            raise self._no_room(f"cannot be written: {error.strerror}") from error
         with lock:
             while True:
                 try:
@@ -346,10 +342,10 @@ class Stack:
     def _check_room(self) -> None:
         free = shutil.disk_usage(self.home).free
         if free < ROOM_BYTES:
-            raise DiskFull(
-                f"{self.home} has {free / 1e6:.0f} MB left, and the servers need {ROOM_BYTES / 1e6:.0f}.",
-                "Make room, or set SHELF_HOME.",
-            )
+            raise self._no_room(f"has {free / 1e6:.0f} MB left, and the servers need {ROOM_BYTES / 1e6:.0f}")
+
+    def _no_room(self, what: str) -> DiskFull:
+        return DiskFull(f"{self.home} {what}.", "Make room, or set SHELF_HOME.")
 
     def _worker_current(self, state: dict[str, _Process]) -> bool:
         worker = state.get("worker")
