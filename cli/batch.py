@@ -30,7 +30,8 @@ from cli.batch_rows import (
     say_detached,
     show_rows,
 )
-from cli.connect import INTERRUPTED, JobCancelled
+from cli.connect import JobCancelled
+from cli.output import INTERRUPTED
 from cli.sources import check_there, import_book, source_key, twin_of
 from cli.starting import start
 from cli.watching import Detached, Paused, interrupts

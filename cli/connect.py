@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from schemas.store import Store
     from schemas.telemetry_sdk import Telemetry
 
-INTERRUPTED = 130
-"""Exit code of a command that Ctrl-C ended, as shells have it; a job that runs goes on."""
 BROKEN_PIPE = 141
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from schemas.errors import ShelfError
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it; a job that runs goes on."""
 UNLIMITED_WIDTH = 100_000
 """Of a file or a pipe: rows are never wrapped."""
 GAP = 2
@@ -45,7 +47,7 @@ def report(error: ShelfError) -> None:
 def interrupted() -> int:
     """Ctrl-C: say what goes on without the command. Returns its exit code."""
     note("Interrupted. Servers that were started go on; `shelf down` stops them.")
-    return 130
+    return INTERRUPTED
 
 
 def sentence(text: str) -> str:

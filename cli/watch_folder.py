@@ -89,7 +89,7 @@ def watch_folder(
 
 async def _read(books: Mapping[str, str], chosen: Mapping[str, Any], noted: Notes, *, jobs: int, as_json: bool) -> int:
     """Read these as a batch, and note those that need not be looked at again."""
-    from cli import batch, connect
+    from cli import batch, connect, output
     from cli.sources import BookSource
     from cli.watching import Detached
     from providers.pdf import PdfReader
@@ -106,7 +106,7 @@ async def _read(books: Mapping[str, str], chosen: Mapping[str, Any], noted: Note
     for source, row in zip(sources, rows, strict=True):
         if _is_settled(row):
             noted.add(str(source.paths[0]), books[str(source.paths[0])], row.as_json())
-    if code == connect.INTERRUPTED:
+    if code == output.INTERRUPTED:
         raise Detached("")
     return code
 

@@ -17,10 +17,10 @@ from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError, 
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import JobResult, Progress
-from cli.connect import INTERRUPTED, Connection, Notice, connect_temporal, rpc_error
+from cli.connect import Connection, Notice, connect_temporal, rpc_error
 from cli.display import Display, make_display
 from cli.jobs import QUERY_TIMEOUT, look, result_of
-from cli.output import note, sentence
+from cli.output import INTERRUPTED, note, sentence
 from cli.pauses import next_step
 from schemas.errors import ServerUnavailable, ShelfError
 

@@ -273,7 +273,7 @@ def exit_codes() -> str:
     if text is None:
         raise ValueError("the docstring of schemas/errors.py does not list the exit codes any more")
     codes_of = {int(code): what for code, what in (item.split(" ", 1) for item in re.split(r", (?=\d)", text[1]))}
-    from cli.connect import INTERRUPTED
+    from cli.output import INTERRUPTED
 
     codes_of[INTERRUPTED] = "Ctrl-C: the command let go of its job, which goes on"
     kinds = _subclasses(errors.ShelfError)
